@@ -1,0 +1,245 @@
+// Package disk is the place kind "file:": a folder on this machine, or one
+// that is mounted here.
+//
+// # Layout
+//
+// An object is a file of its name below the folder, mode 0600; the folders
+// between are 0700. Both hold under any umask.
+//
+// # Publishing
+//
+// An object is written to a file without a name (O_TMPFILE), synced once, and
+// then linked to its name: the link fails where the name is taken, and a
+// process that dies leaves nothing. A file system that cannot do this gets a
+// file named .partial-<random> which is then renamed without replacing. Such
+// a file does stay behind when the process is killed: [Disk.Leftovers] names
+// it, List never does. Afterwards the folder and all folders above it, up to
+// the place's root, are synced.
+//
+// An fsync that failed is never tried again on that file: Linux may have
+// dropped the pages, and a second one would lie.
+//
+// # Trust
+//
+// The folder must belong to the user who runs pgvault and be writable by
+// nobody else. Every access goes through os.Root and follows no symbolic
+// link below the folder.
+package disk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"os/user"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"pgvault/fault"
+)
+
+const (
+	folderMode = 0o700
+	fileMode   = 0o600
+)
+
+// Disk is one folder. It implements store.Store and store.RandomAccess.
+type Disk struct {
+	path string
+	root *os.Root
+
+	// What the file system is taken to be able to do; tests turn these off
+	// to run the fallbacks on any file system.
+	noTmpfile, noRename bool
+}
+
+var scheme = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*:`)
+
+// Path gives the absolute folder that a URL (file:/path, file:///path, with
+// %XX for odd bytes) or a plain path means. Its errors are *fault.Error with
+// the code Usage.
+func Path(place string) (string, error) {
+	shown := place
+	bad := func(why string) error {
+		return &fault.Error{
+			Op: "place", Code: fault.Usage,
+			What: fmt.Sprintf("the place %q cannot be used", shown), Why: why,
+			Left: "Nothing was changed.",
+			Do:   "Write it as file:/path/to/folder.",
+		}
+	}
+	path := place
+	if s := scheme.FindString(place); s != "" {
+		if !strings.EqualFold(s, "file:") {
+			shown = s + "…" // the rest may hold a password
+			return "", bad("only file: exists in this version, not " + s)
+		}
+		u, err := url.Parse(place)
+		switch {
+		case err != nil:
+			return "", bad("it is not a URL: " + errors.Unwrap(err).Error())
+		case u.User != nil:
+			shown = u.Redacted()
+			return "", bad("file: takes no user")
+		case u.Host != "" && u.Host != "localhost":
+			return "", bad("file: names a folder on this machine, not on " + u.Host)
+		case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+			return "", bad("file: has no options; in a folder's name write ? as %3F and # as %23")
+		case !strings.HasPrefix(u.Path, "/"):
+			return "", bad("the path is not absolute")
+		}
+		path = u.Path
+	}
+	if path == "" || strings.ContainsRune(path, 0) {
+		return "", bad("it is empty or holds a NUL byte")
+	}
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return "", bad(err.Error())
+	}
+	return abs, nil
+}
+
+// Open opens an existing folder, given as a URL (file:/path) or a path. It
+// refuses a folder that is not there, is no folder, belongs to another user
+// or can be written by others.
+func Open(place string) (*Disk, error) {
+	path, err := Path(place)
+	if err != nil {
+		return nil, err
+	}
+	root, err := os.OpenRoot(path)
+	if err != nil {
+		return nil, openFault(path, err)
+	}
+	d := &Disk{path: path, root: root}
+	fi, err := root.Stat(".")
+	if err == nil {
+		err = trusted(path, fi)
+	}
+	if err != nil {
+		return nil, errors.Join(err, root.Close())
+	}
+	return d, nil
+}
+
+// Init makes the folder (mode 0700, missing parents too) where it does not
+// exist, and opens it as Open does. An existing one is left as it is.
+func Init(place string) (*Disk, error) {
+	path, err := Path(place)
+	if err != nil {
+		return nil, err
+	}
+	var missing []string
+	for p := path; ; p = filepath.Dir(p) {
+		if _, err := os.Lstat(p); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		missing = append(missing, p)
+	}
+	for i := len(missing) - 1; i >= 0; i-- {
+		if err := makeFolder(missing[i]); err != nil {
+			return nil, openFault(path, err)
+		}
+	}
+	return Open(path)
+}
+
+// makeFolder makes one folder durably, whatever the umask.
+func makeFolder(path string) error {
+	if err := os.Mkdir(path, folderMode); err != nil {
+		if errors.Is(err, fs.ErrExist) {
+			return nil
+		}
+		return err
+	}
+	if err := os.Chmod(path, folderMode); err != nil {
+		return err
+	}
+	f, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(syncFolder(f), f.Close())
+}
+
+// trusted refuses a folder that others could change. As root, too: what
+// another user owns, that user can replace.
+func trusted(path string, fi fs.FileInfo) error {
+	refuse := func(why, do string) error {
+		return &fault.Error{
+			Op: "place", Code: fault.Refused,
+			What: fmt.Sprintf("the folder %s is not safe for a vault", path), Why: why,
+			Left: "Nothing was read or written there.", Do: do,
+		}
+	}
+	st := fi.Sys().(*syscall.Stat_t)
+	if uid := os.Geteuid(); int(st.Uid) != uid {
+		return refuse(
+			fmt.Sprintf("it belongs to %s, pgvault runs as %s", userName(int(st.Uid)), userName(uid)),
+			fmt.Sprintf("Run pgvault as %s, or give the folder away: chown -R %s %s", userName(int(st.Uid)), userName(uid), shell(path)))
+	}
+	if fi.Mode().Perm()&0o022 != 0 {
+		return refuse(
+			fmt.Sprintf("other users can write to it (mode %04o)", fi.Mode().Perm()),
+			"Take that right away: chmod go-w "+shell(path))
+	}
+	return nil
+}
+
+// String gives the place as a URL.
+func (d *Disk) String() string { return "file:" + (&url.URL{Path: d.path}).EscapedPath() }
+
+// Close frees the handle on the folder. Readers and writers that are open
+// stay usable.
+func (d *Disk) Close() error { return d.root.Close() }
+
+// Free gives the bytes that an unprivileged user can still write.
+func (d *Disk) Free(ctx context.Context) (int64, error) {
+	st, err := d.statfs(ctx)
+	if err != nil {
+		return -1, err
+	}
+	return int64(st.Bavail) * st.Bsize, nil
+}
+
+func (d *Disk) statfs(ctx context.Context) (unix.Statfs_t, error) {
+	var st unix.Statfs_t
+	if err := ctx.Err(); err != nil {
+		return st, err
+	}
+	f, err := d.root.Open(".")
+	if err != nil {
+		return st, d.fault("look at the free space of", "", 0, err)
+	}
+	defer f.Close()
+	if err := unix.Fstatfs(int(f.Fd()), &st); err != nil {
+		return st, d.fault("look at the free space of", "", 0, os.NewSyscallError("fstatfs", err))
+	}
+	return st, nil
+}
+
+func userName(uid int) string {
+	id := strconv.Itoa(uid)
+	if u, err := user.LookupId(id); err == nil {
+		return u.Username
+	}
+	return "uid " + id
+}
+
+// shell quotes a path for a command line that a person copies.
+func shell(path string) string {
+	if !strings.ContainsFunc(path, func(r rune) bool {
+		return !(strings.ContainsRune("/.-_:%@+=,", r) || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z')
+	}) {
+		return path
+	}
+	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
+}

@@ -1,0 +1,118 @@
+package disk
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+
+	"pgvault/vault/store"
+)
+
+// List implements store.Store. Symbolic links, other things that are no
+// files, and names that store.ValidName refuses are not objects and not
+// listed; neither is what fsck keeps in lost+found.
+func (d *Disk) List(ctx context.Context, prefix string) ([]store.Info, error) {
+	found, err := d.scan(ctx, prefix)
+	if err != nil {
+		return nil, err
+	}
+	return found.objects, nil
+}
+
+// Leftovers gives the temporary files below prefix that killed processes
+// left behind, or that running ones still write to, sorted by name.
+func (d *Disk) Leftovers(ctx context.Context, prefix string) ([]store.Info, error) {
+	found, err := d.scan(ctx, prefix)
+	if err != nil {
+		return nil, err
+	}
+	return found.leftovers, nil
+}
+
+type scanned struct {
+	objects, leftovers []store.Info
+}
+
+func (d *Disk) scan(ctx context.Context, prefix string) (*scanned, error) {
+	if err := store.ValidPrefix(prefix); err != nil {
+		return nil, err
+	}
+	out := &scanned{}
+	c, err := d.folders(strings.TrimSuffix(prefix, "/"), false)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
+		return out, ctx.Err()
+	case err != nil:
+		return nil, d.fault("list", prefix, 0, err)
+	}
+	defer c.close()
+	if err := d.scanFolder(ctx, c.last(), prefix, out); err != nil {
+		return nil, d.fault("list", prefix, 0, err)
+	}
+	byName := func(a, b store.Info) int { return strings.Compare(a.Name, b.Name) }
+	slices.SortFunc(out.objects, byName)
+	slices.SortFunc(out.leftovers, byName)
+	return out, nil
+}
+
+// scanFolder adds what lies in dir; prefix is its name with a slash, or "".
+func (d *Disk) scanFolder(ctx context.Context, dir *os.Root, prefix string, out *scanned) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	f, err := dir.Open(".")
+	if err != nil {
+		return err
+	}
+	entries, err := f.ReadDir(-1)
+	if err == nil {
+		err = d.scanEntries(ctx, dir, entries, prefix, out)
+	}
+	return errors.Join(err, f.Close())
+}
+
+func (d *Disk) scanEntries(ctx context.Context, dir *os.Root, entries []fs.DirEntry, prefix string, out *scanned) error {
+	for _, e := range entries {
+		name := prefix + e.Name()
+		switch {
+		case name == "lost+found":
+		case e.Type().IsRegular() && strings.HasPrefix(e.Name(), store.TempPrefix):
+			if err := addFile(&out.leftovers, e, name); err != nil {
+				return err
+			}
+		case store.ValidName(name) != nil:
+		case e.Type().IsRegular():
+			if err := addFile(&out.objects, e, name); err != nil {
+				return err
+			}
+		case e.IsDir():
+			next, err := d.step(dir, e.Name(), name, false)
+			if errors.Is(err, fs.ErrNotExist) {
+				continue // removed while we looked
+			}
+			if err != nil {
+				return err
+			}
+			if err := errors.Join(d.scanFolder(ctx, next, name+"/", out), next.Close()); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func addFile(list *[]store.Info, e fs.DirEntry, name string) error {
+	fi, err := e.Info()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // removed while we looked
+	}
+	if err != nil {
+		return err
+	}
+	*list = append(*list, store.Info{Name: name, Size: fi.Size()})
+	return nil
+}
