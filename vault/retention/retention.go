@@ -1,0 +1,176 @@
+// Package retention decides which archives to keep. It is a pure function of
+// the time, the policy and the archives: it reads no clock and touches
+// nothing, so that a preview shows exactly what would be done.
+//
+// # Rules
+//
+// Each database is decided on its own, its archives from the newest to the
+// oldest, by sequence number. Only good archives fill a rule. A rule such as
+// daily = 7 keeps the newest good archive of each of the seven newest days
+// that have one; days without a good archive do not count, so a time of
+// failing backups uses up nothing. For the same reason "within" is measured
+// from the newest good archive, not from now.
+//
+// # What is never given up
+//
+// The newest good archive, the newest one proven by a restore, and what is
+// pinned. A damaged archive that is newer than every good one is kept: it may
+// hold the last days. Where no archive is good, all are kept.
+package retention
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// MaxCount is the largest number a rule may have.
+const MaxCount = 1_000_000
+
+// Policy says how many archives of each database to keep. A number of 0
+// leaves its rule out; at least one rule must be there.
+type Policy struct {
+	Last    int           `toml:"last"`    // the newest good ones
+	Hourly  int           `toml:"hourly"`  // the newest good one of each hour
+	Daily   int           `toml:"daily"`   // … of each day
+	Weekly  int           `toml:"weekly"`  // … of each ISO week, from Monday
+	Monthly int           `toml:"monthly"` // … of each month
+	Yearly  int           `toml:"yearly"`  // … of each year
+	Within  time.Duration `toml:"within"`  // all good ones this close to the newest good one
+}
+
+// Archive is what the policy wants to know of one archive.
+type Archive struct {
+	ID       string
+	Database string
+	Time     time.Time // when its snapshot was taken
+	Seq      int64     // grows with each archive of the database; 0 unknown
+	Good     bool      // whole, and nothing found wrong with it
+	Proven   bool      // proven by a restore
+	Pinned   bool      // kept until a person takes the pin out
+}
+
+// Decision is what becomes of one archive, and why. Reasons is never empty.
+type Decision struct {
+	Archive
+	Keep    bool
+	Reasons []string // such as "daily 2 of 7", "newest good", "no rule keeps it"
+}
+
+// Skew is how far an archive may be dated after now; further is an error.
+const Skew = 5 * time.Minute
+
+// ErrEmpty refuses a policy without a rule: it would delete nearly all.
+var ErrEmpty = errors.New("the policy has no rule: it would keep next to nothing")
+
+// Validate tells whether the policy can be followed.
+func (p Policy) Validate() error {
+	for _, r := range p.rules(time.UTC) {
+		if r.want < 0 || r.want > MaxCount {
+			return fmt.Errorf("%s = %d: it must be from 0 to %d", r.name, r.want, MaxCount)
+		}
+	}
+	if p.Within < 0 {
+		return fmt.Errorf("within = %s: it is negative", p.Within)
+	}
+	if p == (Policy{}) {
+		return ErrEmpty
+	}
+	return nil
+}
+
+// Decide gives a decision for every archive: by database, and in it from the
+// newest to the oldest. Days, weeks and so on are those of loc; nil is UTC.
+// It decides nothing and returns an error when the policy is empty or out of
+// range, when an archive is dated later than now + Skew or not at all (then
+// this clock or the other was wrong), or when an ID comes twice.
+func Decide(now time.Time, loc *time.Location, p Policy, archives []Archive) ([]Decision, error) {
+	if err := p.Validate(); err != nil {
+		return nil, err
+	}
+	if loc == nil {
+		loc = time.UTC
+	}
+	if err := plausible(now, archives); err != nil {
+		return nil, err
+	}
+	all := make([]Decision, len(archives))
+	for i, a := range archives {
+		all[i].Archive = a
+	}
+	slices.SortFunc(all, func(a, b Decision) int {
+		return cmp.Or(
+			cmp.Compare(a.Database, b.Database), cmp.Compare(b.Seq, a.Seq),
+			b.Time.Compare(a.Time), cmp.Compare(b.ID, a.ID))
+	})
+	for start := 0; start < len(all); {
+		end := start + 1
+		for end < len(all) && all[end].Database == all[start].Database {
+			end++
+		}
+		decide(loc, p, all[start:end])
+		start = end
+	}
+	return all, nil
+}
+
+func plausible(now time.Time, archives []Archive) error {
+	type key struct{ db, id string }
+	seen := map[key]bool{}
+	for _, a := range archives {
+		switch {
+		case a.Time.IsZero():
+			return fmt.Errorf("archive %s of %q has no date", a.ID, a.Database)
+		case a.Time.After(now.Add(Skew)):
+			return fmt.Errorf("archive %s of %q is dated %s, it is only %s: one of the clocks is wrong",
+				a.ID, a.Database, a.Time.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
+		case seen[key{a.Database, a.ID}]:
+			return fmt.Errorf("archive %s of %q is listed twice", a.ID, a.Database)
+		}
+		seen[key{a.Database, a.ID}] = true
+	}
+	return nil
+}
+
+// decide fills in the decisions of one database, newest first.
+func decide(loc *time.Location, p Policy, list []Decision) {
+	newest := slices.IndexFunc(list, func(d Decision) bool { return d.Good })
+	proven := slices.IndexFunc(list, func(d Decision) bool { return d.Good && d.Proven })
+	rules := p.rules(loc)
+	for i := range list {
+		d := &list[i]
+		keep := func(why string) { d.Keep, d.Reasons = true, append(d.Reasons, why) }
+		if d.Good {
+			for r := range rules {
+				if nth := rules[r].take(d.Time); nth > 0 {
+					keep(fmt.Sprintf("%s %d of %d", rules[r].name, nth, rules[r].want))
+				}
+			}
+			if p.Within > 0 && !d.Time.Before(list[newest].Time.Add(-p.Within)) {
+				keep("within " + span(p.Within))
+			}
+		}
+		if i == newest {
+			keep("newest good")
+		}
+		if i == proven {
+			keep("newest proven by restore")
+		}
+		if d.Pinned {
+			keep("pinned")
+		}
+		switch {
+		case d.Good && !d.Keep:
+			d.Reasons = append(d.Reasons, "no rule keeps it")
+		case d.Good:
+		case newest < 0:
+			keep("damaged: does not count, but no archive is good")
+		case i < newest:
+			keep("damaged: does not count, but newer than the newest good")
+		default:
+			d.Reasons = append(d.Reasons, "damaged: does not count")
+		}
+	}
+}
