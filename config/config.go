@@ -1,0 +1,108 @@
+// Package config reads config.toml: strict TOML in which every key must be
+// known and every value sensible, or the error names the line.
+//
+// # Where values come from
+//
+// The file; where it says nothing, the variables that applications already
+// have in their .env (see [Parse]); else the defaults of [Default]. In any
+// string of the file, ${NAME} stands for the environment variable NAME, which
+// must be set; $${ stands for ${ itself. No error repeats what a variable
+// held. Names of files that are not absolute count from the folder of the
+// configuration.
+//
+// # Words
+//
+// Durations are Go's ("90m", "1h30m") plus d for 24 hours and w for 7 days
+// ("1d", "2w", "1d12h"). Globs are path.Match's, except that * and ? match a
+// slash too.
+package config
+
+import (
+	"time"
+
+	"pgvault/pg"
+	"pgvault/vault/retention"
+)
+
+// Config is the whole file. Each field with a tag is one option.
+type Config struct {
+	Vault     Vault       `toml:"vault"`
+	Server    pg.Settings `toml:"server"`
+	Keys      Keys        `toml:"keys"`
+	Defaults  Defaults    `toml:"defaults"`
+	Databases []Database  `toml:"database"`
+	Places    []Place     `toml:"place"`
+	UI        UI          `toml:"ui"`
+
+	// File is where it was read from; empty for none.
+	File string `toml:"-"`
+}
+
+// Vault names the vault.
+type Vault struct {
+	Name  string `toml:"name"`  // part of every object's name: letters, digits, . _ -
+	Label string `toml:"label"` // shown inverse on every page, such as PROD
+}
+
+// Keys says who can read the archives and what signs them.
+type Keys struct {
+	RecipientsFile    string `toml:"recipients_file"`     // age format, "# name" above each line
+	SigningKey        string `toml:"signing_key"`         // Ed25519, OpenSSH format
+	SelfCheck         bool   `toml:"self_check"`          // read every backup back with a one-time key
+	AllowOneRecipient bool   `toml:"allow_one_recipient"` // else two or more are asked for
+	TrustedSigners    string `toml:"trusted_signers"`     // file of further public keys whose archives are trusted
+}
+
+// Defaults hold for every database; its own entry overrides them.
+type Defaults struct {
+	MaxAge time.Duration    `toml:"max_age"` // a newest archive older than this is late
+	Keep   retention.Policy `toml:"keep"`    // for the retention preview
+	Verify string           `toml:"verify"`  // what each backup reaches by itself: stored, intact or readable
+	Jobs   int              `toml:"jobs"`    // workers of a restore
+}
+
+// Database is one entry, or what Config.Database made of it.
+type Database struct {
+	Name             string            `toml:"name"`               // "*": all that accept connections
+	Exclude          []string          `toml:"exclude"`            // globs that * leaves out
+	ExcludeTableData []string          `toml:"exclude_table_data"` // pg_dump patterns: the tables come without rows
+	MaxAge           time.Duration     `toml:"max_age"`
+	Keep             *retention.Policy `toml:"keep"` // replaces the default as a whole
+}
+
+// Place is where archives lie.
+type Place struct {
+	Name string `toml:"name"`
+	URL  string `toml:"url"` // file:/path
+}
+
+// UI is how the screens look.
+type UI struct {
+	Times string `toml:"times"` // local or utc
+	Mouse bool   `toml:"mouse"`
+	ASCII bool   `toml:"ascii"` // no line drawing, no symbols
+}
+
+// Location is the zone in which times are shown.
+func (u UI) Location() *time.Location {
+	if u.Times == "utc" {
+		return time.UTC
+	}
+	return time.Local
+}
+
+// Default is what holds where neither the file nor the environment says
+// anything. It names no database, no place and no key.
+func Default() *Config {
+	return &Config{
+		Vault: Vault{Name: "main"},
+		Keys:  Keys{SelfCheck: true},
+		Defaults: Defaults{
+			MaxAge: 24 * time.Hour,
+			Keep:   retention.Policy{Last: 3, Daily: 7, Weekly: 4, Monthly: 6},
+			Verify: "readable",
+			Jobs:   1,
+		},
+		UI: UI{Times: "local", Mouse: true},
+	}
+}

@@ -1,0 +1,115 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Values are what set-up has chosen; what is empty stays a comment.
+type Values struct {
+	VaultName         string
+	Label             string
+	Service           string // or Conninfo
+	Conninfo          string
+	BinDir            string
+	RecipientsFile    string
+	SigningKey        string
+	TrustedSigners    string
+	AllowOneRecipient bool
+	Databases         []string // none: all that accept connections
+	Places            []Place
+}
+
+// Template gives the configuration file that set-up writes: the chosen
+// values, hints as comments for the rest. Parse reads it back to the same
+// values, whatever characters they hold.
+func Template(v Values) []byte {
+	t := &template{}
+	t.line("# pgvault: who is backed up, where to, and who can read it.")
+	t.line("# Every option is explained in config.toml.example. No secrets belong in this file.")
+	t.section("[vault]")
+	t.option("name", v.VaultName, "main", "part of every object's name")
+	t.option("label", v.Label, "PROD", "shown on every page")
+	t.section("[server]")
+	t.line("# What is left out comes from libpq: PG* variables, pg_service.conf, ~/.pgpass")
+	t.option("service", v.Service, "backup", "a name from pg_service.conf")
+	if v.Service == "" {
+		t.option("dbname", v.Conninfo, "postgresql://pgvault@db1/postgres?sslmode=verify-full", "")
+	}
+	t.option("bin_dir", v.BinDir, "/usr/lib/postgresql/17/bin", "default: the server's own major")
+	t.section("[keys]")
+	t.option("recipients_file", v.RecipientsFile, "/etc/pgvault/recipients.txt", "who can read the archives")
+	t.option("signing_key", v.SigningKey, "/etc/pgvault/signing_key", "keep it on this host, mode 0600")
+	t.option("trusted_signers", v.TrustedSigners, "/etc/pgvault/trusted_signers", "further keys whose archives are trusted")
+	if v.AllowOneRecipient {
+		t.line("allow_one_recipient = true")
+	}
+	t.section("[defaults]")
+	t.line(`# max_age = "1d"    # a newest backup older than this is late`)
+	t.line(`# keep    = { last = 3, daily = 7, weekly = 4, monthly = 6 }`)
+	t.line(`# verify  = "readable"`)
+	t.databases(v.Databases)
+	for _, p := range v.Places {
+		t.section("[[place]]")
+		t.option("name", p.Name, "", "")
+		t.option("url", p.URL, "", "")
+	}
+	if len(v.Places) == 0 {
+		t.section("# [[place]]")
+		t.line(`# name = "disk"`)
+		t.line(`# url  = "file:/backup"`)
+	}
+	return []byte(t.String())
+}
+
+type template struct{ strings.Builder }
+
+func (t *template) databases(names []string) {
+	if len(names) == 0 {
+		names = []string{"*"}
+	}
+	for _, n := range names {
+		t.section("[[database]]")
+		t.option("name", n, "", "")
+		if n == "*" {
+			t.line("# All that accept connections, future ones too, but for:")
+			t.line(`# exclude = ["*_test"]`)
+		}
+	}
+}
+
+func (t *template) line(s string) { t.WriteString(s + "\n") }
+
+func (t *template) section(s string) { t.line("\n" + s) }
+
+// option writes key = value, or the example as a comment when there is none.
+func (t *template) option(key, value, example, hint string) {
+	mark := ""
+	if value == "" {
+		mark, value = "# ", example
+	}
+	s := fmt.Sprintf("%s%-15s = %s", mark, key, quote(value))
+	if hint != "" {
+		s += "   # " + hint
+	}
+	t.line(s)
+}
+
+// quote writes a TOML string that means s after ${…} was looked for.
+func quote(s string) string {
+	s = strings.ReplaceAll(strings.ToValidUTF8(s, "\ufffd"), "${", "$${")
+	var b strings.Builder
+	b.WriteByte('"')
+	for _, r := range s {
+		switch {
+		case r == '"' || r == '\\':
+			b.WriteString(`\` + string(r))
+		case r < 0x20 || r >= 0x7f && r < 0xa0:
+			fmt.Fprintf(&b, `\u%04X`, r)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	b.WriteByte('"')
+	return b.String()
+}
