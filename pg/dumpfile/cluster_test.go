@@ -136,6 +136,5 @@ func (c *cluster) query(t testing.TB, db, sql string) []byte {
 // dump is pg_dump's output through a pipe.
 func (c *cluster) dump(t testing.TB, db string, args ...string) []byte {
 	t.Helper()
-	none := "-Z0"
-	return c.output(t, nil, "pg_dump", append([]string{"-Fc", none, "-d", db}, args...)...)
+	return c.output(t, nil, "pg_dump", append([]string{"-Fc", "-Z0", "-d", db}, args...)...)
 }
