@@ -1,0 +1,259 @@
+package archive
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"filippo.io/age"
+	"filippo.io/age/agessh"
+	"filippo.io/age/armor"
+	"filippo.io/age/plugin"
+	"golang.org/x/crypto/ssh"
+
+	"pgvault/fault"
+)
+
+// Keys is a set of identities (secret keys), held in memory only.
+type Keys struct {
+	ids   []age.Identity
+	names []string
+}
+
+// Names says where the identities came from, for records of proofs.
+func (k *Keys) Names() string { return strings.Join(k.names, ", ") }
+
+// maxIdentityFile bounds an identity file, as age does.
+const maxIdentityFile = 16 << 20
+
+// LoadKeys reads identity files as age -i does: age identities, an SSH
+// private key, or either encrypted with a passphrase, which is asked for
+// through passphrase (nil: refused). "-" is standard input.
+func LoadKeys(files []string, passphrase func(prompt string) (string, error)) (*Keys, error) {
+	if len(files) == 0 {
+		return nil, noIdentity()
+	}
+	var k Keys
+	for _, f := range files {
+		src, err := readIdentityFile(f)
+		if err != nil {
+			return nil, noKey(fmt.Sprintf("the identity file %s cannot be read", f), err, "check the path and its rights")
+		}
+		ids, err := parseIdentities(src, f, passphrase)
+		if err != nil {
+			return nil, noKey(fmt.Sprintf("%s holds no usable identity", f), err, "give the secret key of a recipient: an age identity file or an SSH private key")
+		}
+		k.ids = append(k.ids, ids...)
+		k.names = append(k.names, keyName(f, ids))
+	}
+	return &k, nil
+}
+
+func readIdentityFile(name string) ([]byte, error) {
+	var r io.Reader = os.Stdin
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		r = f
+	}
+	src, err := io.ReadAll(io.LimitReader(r, maxIdentityFile+1))
+	if err == nil && len(src) > maxIdentityFile {
+		err = errors.New("larger than 16 MiB")
+	}
+	return src, err
+}
+
+func parseIdentities(src []byte, name string, passphrase func(string) (string, error)) ([]age.Identity, error) {
+	trimmed := bytes.TrimSpace(src)
+	switch {
+	case bytes.HasPrefix(trimmed, []byte("age-encryption.org/")), bytes.HasPrefix(trimmed, []byte(armor.Header)):
+		text, err := decryptIdentities(src, name, passphrase)
+		if err != nil {
+			return nil, err
+		}
+		return parseLines(text)
+	case bytes.HasPrefix(trimmed, []byte("-----BEGIN")):
+		return parseSSH(trimmed, name, passphrase)
+	}
+	return parseLines(src)
+}
+
+func parseLines(src []byte) ([]age.Identity, error) {
+	var ids []age.Identity
+	for n, line := range strings.Split(string(src), "\n") {
+		line = strings.TrimSpace(line)
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		if strings.HasPrefix(line, "AGE-PLUGIN-") {
+			id, err := plugin.NewIdentity(line, &plugin.ClientUI{})
+			if err != nil {
+				return nil, fmt.Errorf("line %d: a plugin identity that cannot be used here", n+1)
+			}
+			ids = append(ids, pluginIdentity{id})
+			continue
+		}
+		got, err := age.ParseIdentities(strings.NewReader(line))
+		if err != nil {
+			return nil, fmt.Errorf("line %d is not an age identity", n+1) // never the line itself: it may be half a secret
+		}
+		ids = append(ids, got...)
+	}
+	if len(ids) == 0 {
+		return nil, errors.New("the file names no identity")
+	}
+	return ids, nil
+}
+
+// pluginIdentity tells the plugin's own failures (it is not installed, its
+// token is not plugged in) from damage of what it should open.
+type pluginIdentity struct{ *plugin.Identity }
+
+func (p pluginIdentity) Unwrap(stanzas []*age.Stanza) ([]byte, error) {
+	key, err := p.Identity.Unwrap(stanzas)
+	if err != nil && !errors.Is(err, age.ErrIncorrectIdentity) {
+		err = noKey("the plugin age-plugin-"+p.Name()+" does not open it", err, "install the plugin on this host and plug in what it needs, or give another identity")
+	}
+	return key, err
+}
+
+// decryptIdentities opens an identity file that is encrypted with a
+// passphrase, armored or not.
+func decryptIdentities(src []byte, name string, passphrase func(string) (string, error)) ([]byte, error) {
+	if passphrase == nil {
+		return nil, errors.New("it is encrypted with a passphrase, and there is nobody to ask")
+	}
+	pass, err := passphrase("passphrase of " + name)
+	if err != nil {
+		return nil, err
+	}
+	scrypt, err := age.NewScryptIdentity(pass)
+	if err != nil {
+		return nil, err
+	}
+	plain, err := openFile(src, scrypt)
+	if errors.Is(err, age.ErrIncorrectIdentity) {
+		return nil, errors.New("the passphrase does not open it")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("it is damaged, or not encrypted with a passphrase: %w", err)
+	}
+	text, err := io.ReadAll(io.LimitReader(plain, maxIdentityFile))
+	if err != nil {
+		return nil, fmt.Errorf("it is damaged: %w", err)
+	}
+	return text, nil
+}
+
+// openFile decrypts an age file, armored or not. Only identity files may be
+// armored, parts never are.
+func openFile(src []byte, ids ...age.Identity) (io.Reader, error) {
+	var r io.Reader = bytes.NewReader(src)
+	if bytes.HasPrefix(bytes.TrimSpace(src), []byte(armor.Header)) {
+		r = armor.NewReader(r)
+	}
+	return age.Decrypt(r, ids...)
+}
+
+// parseSSH asks for the passphrase at once: a wrong one is found before a
+// run begins, and not taken for a damaged archive in the middle of it.
+func parseSSH(src []byte, name string, passphrase func(string) (string, error)) ([]age.Identity, error) {
+	key, err := ssh.ParseRawPrivateKey(src)
+	var missing *ssh.PassphraseMissingError
+	if errors.As(err, &missing) {
+		if passphrase == nil {
+			return nil, errors.New("the SSH key has a passphrase, and there is nobody to ask")
+		}
+		pass, perr := passphrase("passphrase of " + name)
+		if perr != nil {
+			return nil, perr
+		}
+		if key, err = ssh.ParseRawPrivateKeyWithPassphrase(src, []byte(pass)); errors.Is(err, x509.IncorrectPasswordError) {
+			return nil, errors.New("the passphrase does not open the SSH key")
+		}
+	}
+	var id age.Identity
+	if err == nil {
+		switch key := key.(type) {
+		case *ed25519.PrivateKey:
+			id, err = agessh.NewEd25519Identity(*key)
+		case *rsa.PrivateKey:
+			id, err = agessh.NewRSAIdentity(key)
+		default:
+			err = fmt.Errorf("%T", key)
+		}
+	}
+	if err != nil {
+		return nil, errors.New("not an SSH private key that age can use (ed25519 or rsa)")
+	}
+	return []age.Identity{id}, nil
+}
+
+// keyName names an identity by its public half where it has one.
+func keyName(file string, ids []age.Identity) string {
+	for _, id := range ids {
+		switch id := id.(type) {
+		case *age.X25519Identity:
+			return shorten(id.Recipient().String())
+		case *age.HybridIdentity:
+			return shorten(id.Recipient().String())
+		}
+	}
+	if i := strings.LastIndexByte(file, '/'); i >= 0 {
+		return file[i+1:]
+	}
+	return file
+}
+
+func noIdentity() *fault.Error {
+	f := noKey("no identity was given", nil, "name one with -i FILE: the secret key of a recipient, as age -i takes it")
+	f.Why = "what an archive holds is encrypted to its recipients"
+	return f
+}
+
+func noKey(what string, err error, do string) *fault.Error {
+	return &fault.Error{Op: "identity", What: what, Left: "nothing was decrypted or written", Do: do, Code: fault.NoKey, Err: err}
+}
+
+// opening turns what age says on a failed decryption into four lines.
+func opening(object string, err error) error {
+	if notOfTheBytes(err) {
+		return err
+	}
+	var none *age.NoIdentityMatchError
+	if errors.As(err, &none) {
+		return &fault.Error{Op: "decrypt", What: "no given identity opens " + object,
+			Why:  "it is sealed for recipients of the kind " + strings.Join(uniq(none.StanzaTypes), ", ") + "; none of them fits",
+			Left: "no file was written", Do: "give the secret key of one of its recipients with -i; pgvault show lists them by name",
+			Code: fault.NoKey, Err: err}
+	}
+	return damaged(object, err.Error(), err)
+}
+
+func uniq(s []string) []string {
+	var out []string
+	seen := map[string]bool{}
+	for _, v := range s {
+		if !seen[v] {
+			seen[v] = true
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+func damaged(object, why string, err error) *fault.Error {
+	return &fault.Error{Op: "read", What: object + " is damaged", Why: why,
+		Left: "the archive was not changed; nothing of it was used",
+		Do:   "use another copy or another archive, and look at the disk it lay on",
+		Code: fault.Differs, Err: err}
+}

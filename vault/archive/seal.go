@@ -1,0 +1,193 @@
+package archive
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"hash"
+	"io"
+
+	"filippo.io/age"
+	"github.com/klauspost/compress/zstd"
+
+	"pgvault/fault"
+	"pgvault/vault/store"
+)
+
+// Sealer writes the parts of one archive: zstd, then age, then SHA-256 of
+// the ciphertext, then the place. Memory is constant whatever the size.
+type Sealer struct {
+	place      store.Store
+	folder     string
+	recipients []age.Recipient
+}
+
+// NewSealer seals to the recipients and the one-time identity (nil: none).
+func NewSealer(place store.Store, folder string, r *Recipients, once *OneTime) *Sealer {
+	to := append([]age.Recipient(nil), r.age...)
+	if once != nil {
+		to = append(to, once.recipient)
+	}
+	return &Sealer{place: place, folder: folder, recipients: to}
+}
+
+// PartWriter is one part being written. It is whole only after Close; a
+// caller that cannot vouch for every byte calls Abort instead, and nothing
+// of the part is ever visible. Never defer Close.
+type PartWriter struct {
+	name   string
+	object store.Writer
+	sum    *sumWriter
+	age    io.WriteCloser
+	zstd   *zstd.Encoder
+	packed *countWriter
+	plain  int64
+	frames []Frame
+}
+
+// Part begins a part.
+func (s *Sealer) Part(ctx context.Context, name string) (*PartWriter, error) {
+	object, err := s.place.Create(ctx, s.folder+name)
+	if err != nil {
+		return nil, err
+	}
+	w := &PartWriter{name: name, object: object, sum: &sumWriter{w: object, hash: sha256.New()}, frames: []Frame{{}}}
+	if w.age, err = age.Encrypt(w.sum, s.recipients...); err != nil {
+		_ = object.Abort()
+		return nil, fmt.Errorf("sealing %s: %w", name, err)
+	}
+	w.packed = &countWriter{w: w.age}
+	// The fastest level, but with entropy coding of literals that did not
+	// match: hex of bytea then shrinks by half at hardly any cost.
+	w.zstd, err = zstd.NewWriter(w.packed, zstd.WithEncoderLevel(zstd.SpeedFastest),
+		zstd.WithAllLitEntropyCompression(true), zstd.WithEncoderConcurrency(2), zstd.WithZeroFrames(true))
+	if err != nil {
+		_ = object.Abort()
+		return nil, fmt.Errorf("sealing %s: %w", name, err)
+	}
+	return w, nil
+}
+
+// Write takes the next uncompressed bytes.
+func (w *PartWriter) Write(p []byte) (int, error) {
+	if w.name != MainPart && w.plain+int64(len(p)) > MaxContents {
+		return 0, &fault.Error{Op: "seal", What: fmt.Sprintf("%s would be larger than %d MiB, which no reader takes", w.name, MaxContents>>20),
+			Why: "the database has too many objects for this format", Left: "no archive was made; all older ones are as they were", Do: "divide the database, or report this"}
+	}
+	n, err := w.zstd.Write(p)
+	w.plain += int64(n)
+	return n, err
+}
+
+// Cut ends the zstd frame and begins another, so that a reader can start
+// there. Two cuts at one place make one frame.
+func (w *PartWriter) Cut() error {
+	if w.frames[len(w.frames)-1].Dump == w.plain {
+		return nil
+	}
+	if err := w.zstd.Close(); err != nil {
+		return err
+	}
+	w.frames = append(w.frames, Frame{Dump: w.plain, Zstd: w.packed.n})
+	w.zstd.Reset(w.packed)
+	return nil
+}
+
+// Frames gives the frame index so far.
+func (w *PartWriter) Frames() []Frame { return w.frames }
+
+// Stored is how many encrypted bytes were handed to the place so far; a
+// little behind what was written, because compression runs beside it.
+func (w *PartWriter) Stored() int64 { return w.sum.count() }
+
+// Close finishes zstd and age and publishes the part. After an error
+// nothing of it is visible.
+func (w *PartWriter) Close(ctx context.Context) (Part, error) {
+	err := w.zstd.Close()
+	if err == nil {
+		err = w.age.Close()
+	}
+	if err == nil {
+		err = w.object.Commit(ctx)
+	}
+	if err != nil {
+		_ = w.object.Abort()
+		return Part{}, err
+	}
+	return Part{Name: w.name, Size: w.sum.count(), SHA256: hex.EncodeToString(w.sum.hash.Sum(nil))}, nil
+}
+
+// Abort gives the part up. It may be called after Close.
+func (w *PartWriter) Abort() {
+	w.zstd.Reset(nil)
+	_ = w.object.Abort()
+}
+
+// Publish writes a small public object (manifest, signature, proof, vault
+// file) as it is.
+func Publish(ctx context.Context, place store.Store, name string, data []byte) error {
+	w, err := place.Create(ctx, name)
+	if err != nil {
+		return err
+	}
+	if _, err := w.Write(data); err != nil {
+		_ = w.Abort()
+		return err
+	}
+	if err := w.Commit(ctx); err != nil {
+		_ = w.Abort()
+		return err
+	}
+	return nil
+}
+
+// Seal publishes the signed manifest: the signature first, the manifest
+// last, because with it the archive exists.
+func Seal(ctx context.Context, place store.Store, folder string, m *Manifest, signer *Signer) error {
+	src, err := m.Encode()
+	if err == nil {
+		err = m.check() // before JSON makes another name of one that is not UTF-8
+	}
+	if err != nil {
+		return fmt.Errorf("refusing to write this manifest: %w", err)
+	}
+	if _, err := ParseManifest(src); err != nil {
+		return fmt.Errorf("refusing to write a manifest that a reader would refuse: %w", err)
+	}
+	sig, err := signer.Sign(src, ManifestNamespace)
+	if err != nil {
+		return &fault.Error{Op: "seal", What: "the manifest could not be signed", Left: "no archive was made", Do: "check the signing key or the SSH agent", Err: err}
+	}
+	if err := Publish(ctx, place, folder+SignatureName, sig); err != nil {
+		return err
+	}
+	return Publish(ctx, place, folder+ManifestName, src)
+}
+
+// sumWriter hashes and counts what passes to w.
+type sumWriter struct {
+	w    io.Writer
+	hash hash.Hash
+	n    counter
+}
+
+func (s *sumWriter) Write(p []byte) (int, error) {
+	n, err := s.w.Write(p)
+	s.hash.Write(p[:n])
+	s.n.add(int64(n))
+	return n, err
+}
+
+func (s *sumWriter) count() int64 { return s.n.get() }
+
+type countWriter struct {
+	w io.Writer
+	n int64
+}
+
+func (c *countWriter) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	c.n += int64(n)
+	return n, err
+}
