@@ -1,0 +1,446 @@
+package tui
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"pgvault/fault"
+	"pgvault/vault"
+)
+
+// opening are the first events of a run of three stages.
+func opening(kind vault.Kind, s vault.Sink) {
+	s(vault.RunStarted{Kind: kind, ID: "20260904-new", Database: "shop", Stages: []vault.Stage{vault.StagePreflight, vault.StageData, vault.StageSeal}, At: clockAt.Add(-5 * time.Minute)})
+	s(vault.StageStarted{Stage: vault.StagePreflight, At: clockAt.Add(-5 * time.Minute)})
+	s(vault.StageDone{Stage: vault.StagePreflight, Seconds: 1})
+	s(vault.StageStarted{Stage: vault.StageData, At: clockAt.Add(-299 * time.Second)})
+}
+
+// running is a backup that stands at 43 % of an estimate.
+func running(t *testing.T, w, h int, o Options) *rig {
+	d := sampleDesk()
+	d.run = func(ctx context.Context, k vault.Kind, id vault.Identities, s vault.Sink) error {
+		opening(k, s)
+		for i := range 40 {
+			s(vault.TableDone{Stage: vault.StageData, Name: fmt.Sprintf("public.t%02d", i), State: vault.StateDone, Rows: 1000, Bytes: 1 << 20})
+		}
+		p := vault.Progress{Stage: vault.StageData, Rows: 3500000, RowsTotal: 8390000, Bytes: 1 << 30, Stored: 300 << 20, Tables: 50, TablesDone: 40, Estimate: "from the run of 28 Aug", At: clockAt.Add(-8 * time.Second)}
+		s(p)
+		s(vault.Notice{Level: "warning", Text: "slow " + hostile, At: clockAt})
+		s(vault.StageDone{Stage: "unknown to the list"})
+		p.Rows, p.Bytes, p.At = 3601877, p.Bytes+100<<20, clockAt
+		p.Active = []vault.Table{{Name: "public." + hostile, State: vault.StateRunning, Rows: 2900412, RowsTotal: 7000000, Bytes: 900 << 20}}
+		s(p)
+		return wait(ctx, k, id, s)
+	}
+	r := newRig(t, d, o, w, h)
+	r.keys("b")
+	r.until("the databases", func() bool { return len(r.m.dialogs) > 0 })
+	r.keys("enter")
+	r.until("progress", func() bool { return r.m.job != nil && r.m.job.progress.Rows == 3601877 })
+	return r
+}
+
+// compared is a restore that ended with one table that differs.
+func compared(t *testing.T, w, h int, o Options) *rig {
+	d := sampleDesk()
+	d.run = func(_ context.Context, k vault.Kind, _ vault.Identities, s vault.Sink) error {
+		s(vault.RunStarted{Kind: k, ID: "20260904-7f30", Database: "shop", Target: "shop__r", Stages: []vault.Stage{vault.StageCreate, vault.StageCompare}})
+		s(vault.StageStarted{Stage: vault.StageCompare})
+		for i := range 30 {
+			n := vault.TableDone{Stage: vault.StageCompare, Name: fmt.Sprintf("public.t%02d", i), State: vault.StateEqual, Rows: 1000, RowsExpected: 1000}
+			if i == 20 {
+				n.Name, n.State, n.Rows, n.Note = "public.sessions", vault.StateDiffers, 994, "unique index refused rows "+hostile
+			}
+			s(n)
+		}
+		err := &fault.Error{What: "1 of 30 tables differs", Why: hostile, Left: "shop__r is complete but for 6 rows", Do: "look at it", Code: fault.Differs}
+		s(vault.RunDone{
+			Kind: k, Result: vault.ResultFailed, Exit: fault.Differs, TablesEqual: 29, TablesTotal: 30, Err: err,
+			Differences: []vault.Difference{{Table: "public.sessions", RowsExpected: 1000, RowsFound: 994, Why: "6 rows fewer"}, {Table: "sequence public.s_seq", Why: "stands at 5, not 9"}},
+		})
+		return err
+	}
+	r := planned(t, d, w, h, o)
+	r.keys("enter")
+	r.until("the report", func() bool { return r.m.job != nil && r.m.job.done != nil })
+	return r
+}
+
+// failed is a backup that was refused.
+func failed(t *testing.T, w, h int, o Options) *rig {
+	d := sampleDesk()
+	d.dbs = []string{"shop"}
+	d.run = func(_ context.Context, k vault.Kind, _ vault.Identities, s vault.Sink) error {
+		opening(k, s)
+		err := &fault.Error{What: "refused: needs 212 GiB", Why: "188 GiB are free on " + hostile, Left: "nothing was written", Do: "free space", Code: fault.NoSpace}
+		s(vault.RunDone{Kind: k, Result: vault.ResultFailed, Exit: fault.NoSpace, Err: err})
+		return err
+	}
+	r := newRig(t, d, o, w, h)
+	r.keys("b")
+	r.until("the databases", func() bool { return len(r.m.dialogs) > 0 })
+	r.keys("enter")
+	r.until("the report", func() bool { return r.m.job != nil && r.m.job.done != nil })
+	return r
+}
+
+// planned stands on the plan page of a restore.
+func planned(t *testing.T, d *fakeDesk, w, h int, o Options) *rig {
+	o.Identity = []string{"/root/key"}
+	r := newRig(t, d, o, w, h)
+	r.keys("r")
+	r.until("a proposed name", func() bool { return len(r.m.top().(*restoreForm).target.r) > 0 })
+	r.keys("enter")
+	r.until("the plan", func() bool { _, ok := r.m.page().(*planPage); return ok })
+	return r
+}
+
+// asked is a verify whose engine waits for a passphrase.
+func asked(t *testing.T, w, h int, o Options) *rig {
+	d := sampleDesk()
+	d.run = func(_ context.Context, k vault.Kind, id vault.Identities, s vault.Sink) error {
+		got, err := id.Passphrase("passphrase of " + hostile)
+		if err == nil && got != "ge heim" {
+			err = errors.New("wrong passphrase")
+		}
+		if err == nil {
+			s(vault.RunDone{Kind: k, Result: vault.ResultOK, Proof: vault.ProofReadable})
+		}
+		return err
+	}
+	o.Identity = []string{"/root/key", "/root/other"}
+	r := newRig(t, d, o, w, h)
+	r.keys("v", "down", "enter")
+	r.until("the question", func() bool { return len(r.m.dialogs) > 0 })
+	return r
+}
+
+func TestBackupIsShownLive(t *testing.T) {
+	r := running(t, 80, 24, Options{})
+	r.wants("BACKUP shop", "5m 00s so far", "1 preflight ok > 2 DATA > 3 seal", "~42%", "min left", "3 601 877 of ~8 390 000 rows",
+		"40 of 50 tables", "12 734 rows/s", "12.5 MiB/s now", "~ estimated from the run of 28 Aug", "~7 000 000", "~41%", "! slow ev", "x cancel...")
+	if r.d.calls()[0] != "backup shop" {
+		t.Errorf("%v", r.d.calls())
+	}
+	lines := strings.Split(r.screen(), "\n")
+	for i, l := range lines {
+		if strings.Contains(l, "TABLE ") && !strings.HasPrefix(lines[i+1], " >") {
+			t.Errorf("the running table is not on top: %q", lines[i+1])
+		}
+	}
+	if v := r.m.View(); v.ProgressBar == nil || v.ProgressBar.Value != 42 {
+		t.Errorf("taskbar: %+v", v.ProgressBar)
+	}
+	r.keys("l")
+	r.wants("! slow ev")
+	r.keys("esc")
+	r.wants("DATABASE", "backup of shop, data ~42%", "J job")
+	r.keys("b")
+	r.wants("backup of shop is still running; J shows it")
+	r.keys("J")
+	r.wants("BACKUP shop")
+}
+
+func TestCancelAsksWithTheFocusOnKeeping(t *testing.T) {
+	r := running(t, 80, 24, Options{})
+	r.keys("x", "enter")
+	if r.m.job.cancelling || len(r.m.dialogs) > 0 {
+		t.Fatal("Enter did not keep it running")
+	}
+	r.keys("x", "tab", "esc")
+	if r.m.job.cancelling {
+		t.Fatal("Esc cancelled")
+	}
+	r.keys("x", "tab", "enter")
+	r.until("the end", func() bool { return r.m.job.done != nil })
+	r.wants("cancelled", "nothing was left behind", "exit code 130")
+	r.keys("x")
+	r.wants("the run has ended")
+}
+
+func TestLeavingARunAsks(t *testing.T) {
+	r := running(t, 80, 24, Options{})
+	r.keys("q", "enter")
+	if r.quit || len(r.m.dialogs) > 0 {
+		t.Fatal("the default must be to stay")
+	}
+	r.keys("ctrl+c")
+	r.wants("leave while the backup of shop is running?", "[ Stay ]")
+	r.keys("tab", "enter")
+	r.wants("cancelling backup of shop, then leaving")
+	r.until("the end", func() bool { return r.quit })
+	if got := farewell(r.m.th, r.m.job, r.m.g.ended()); got != "backup of shop was cancelled, nothing was left behind" {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestLeavingWithoutARun(t *testing.T) {
+	r := newRig(t, sampleDesk(), Options{}, 80, 24)
+	for range 5 {
+		r.keys("esc")
+	}
+	if r.quit {
+		t.Fatal("Esc left")
+	}
+	r.keys("q")
+	r.until("the end", func() bool { return r.quit })
+}
+
+func TestFailureHasFourLines(t *testing.T) {
+	r := failed(t, 80, 24, Options{})
+	r.wants("x failed", "exit code 16", "what  refused: needs 212 GiB", "why   188 GiB are free on", "ev\\x1b[2Jil\\u{202e}", "left  nothing was written", "do    free space", "2 data x")
+	if r.m.View().ProgressBar != nil {
+		t.Error("a progress bar after the end")
+	}
+}
+
+func TestVerifyAsksForThePassphrase(t *testing.T) {
+	r := asked(t, 80, 24, Options{})
+	if want := "verify " + r.d.list[0].ID + " readable [/root/key /root/other]"; r.d.calls()[0] != want {
+		t.Errorf("%s", r.d.calls()[0])
+	}
+	r.keys("?", "q", "ctrl+u")
+	r.typeText("ge ")
+	r.update(tea.PasteMsg{Content: "heim\n"})
+	r.wants("*******")
+	r.lacks("heim")
+	r.keys("enter")
+	r.until("the end", func() bool { return r.m.job.done != nil })
+	r.wants("ok", "readable: decrypted and parsed to the last byte")
+	r.lacks("heim")
+	r.keys("Y")
+	r.until("a copy", func() bool { return r.copied != "" })
+	if want := "pgvault verify " + r.d.list[0].ID + " --level readable -i /root/key -i /root/other"; r.copied != want {
+		t.Errorf("%q", r.copied)
+	}
+}
+
+func TestPassphraseCanBeRefused(t *testing.T) {
+	r := asked(t, 80, 24, Options{})
+	r.keys("esc")
+	r.until("the end", func() bool { return r.m.job.done != nil })
+	r.wants("x failed", "no passphrase was given")
+}
+
+func TestVerifyNeedsAnIdentity(t *testing.T) {
+	r := newRig(t, sampleDesk(), Options{}, 80, 24)
+	r.keys("v", "down", "enter")
+	r.wants("readable needs an identity")
+	r.d.run = func(_ context.Context, _ vault.Kind, _ vault.Identities, _ vault.Sink) error { return nil }
+	r.keys("up", "enter")
+	r.until("an end without a RunDone", func() bool { return r.m.job != nil && r.m.job.done != nil })
+	r.wants("the run ended without a result")
+}
+
+func TestRestoreShowsThePlanFirst(t *testing.T) {
+	r := planned(t, sampleDesk(), 80, 24, Options{})
+	r.wants("RESTORE PLAN", "NEW database shop__r_0904_7f30", "ok  key opens it", "!   role ev", "> create / leave out", "1  create the database", "same as  pgvault restore X")
+	if len(r.d.calls()) > 0 {
+		t.Fatalf("before Enter: %v", r.d.calls())
+	}
+	r.keys("e", "ctrl+u")
+	r.typeText("other")
+	r.keys("enter")
+	r.until("the new plan", func() bool { return strings.Contains(r.screen(), "NEW database other") })
+	if n := len(r.m.pages); n != 2 {
+		t.Errorf("%d pages", n)
+	}
+	last := r.d.planned[len(r.d.planned)-1]
+	if last.ToNew != "other" || last.Identities.Files[0] != "/root/key" {
+		t.Errorf("%+v", last)
+	}
+}
+
+func TestRefusedPlanStartsNothing(t *testing.T) {
+	d := sampleDesk()
+	d.plan.Checks = append(d.plan.Checks, vault.Check{State: "x", Text: "the target is not empty", Do: "choose another"})
+	r := planned(t, d, 80, 24, Options{})
+	r.keys("enter")
+	r.wants("refused: the target is not empty", "> choose another")
+	if len(d.calls()) > 0 {
+		t.Errorf("%v", d.calls())
+	}
+}
+
+func TestComparisonTable(t *testing.T) {
+	r := compared(t, 80, 30, Options{})
+	r.wants("IN BACKUP", "RESTORED", "DIGEST", "29 of 30 tables equal, 1 not", "exit code 5", "x 6 rows fewer", "unique index refused rows", "public.t00")
+	s := r.screen()
+	if strings.Index(s, "public.sessions") > strings.Index(s, "public.t00") || strings.Index(s, "sequence public.s_seq") > strings.Index(s, "public.t00") {
+		t.Error("differences are not first")
+	}
+	r.wants("stands at 5, not 9")
+	r.keys("d")
+	r.wants("public.sessions")
+	r.lacks("public.t00")
+	r.keys("a")
+	r.wants("public.t00")
+	r.keys("G")
+	r.wants("public.t29")
+}
+
+func TestKeysThatCannotActSayWhy(t *testing.T) {
+	r := newRig(t, sampleDesk(), Options{}, 80, 24)
+	r.keys("G", "r")
+	r.wants("x damaged", "damaged, so nothing is restored from it: part 2 on disk")
+	r.keys("J")
+	r.wants("no run in this session yet")
+	r.keys("%")
+	r.wants("% does nothing here; ? lists the keys")
+	ro := newRig(t, sampleDesk(), Options{ReadOnly: true}, 80, 24)
+	for _, k := range []string{"b", "v", "r"} {
+		ro.keys(k)
+		ro.wants("read only: nothing is started")
+	}
+	if len(ro.m.dialogs) > 0 {
+		t.Error("read only opened a dialog")
+	}
+}
+
+func TestFilterLive(t *testing.T) {
+	r := newRig(t, sampleDesk(), Options{}, 80, 24)
+	r.keys("/")
+	r.typeText("is:dam")
+	r.wants("1 of 6 shown", "x damaged")
+	r.keys("enter", "esc")
+	r.wants("6 archives", "all 6 shown")
+	r.keys("/")
+	r.typeText("proof:none db:shop")
+	r.wants(`nothing matches "proof:none db:shop". Esc shows all 6.`)
+	r.keys("esc", "/")
+	r.typeText("age:x")
+	r.wants("! age:x: say age:>7d")
+}
+
+func TestHelpSearchesAndRuns(t *testing.T) {
+	r := newRig(t, sampleDesk(), Options{}, 80, 24)
+	r.keys("?")
+	r.wants("Keys here", "type to search")
+	r.typeText("utc")
+	r.keys("enter")
+	r.wants("12:07 UTC")
+	r.keys("?")
+	r.typeText("no such thing")
+	r.wants("no key does that here")
+	r.keys("enter")
+	r.wants("no line is left")
+}
+
+func TestEmptyAndUnreadable(t *testing.T) {
+	newRig(t, &fakeDesk{}, Options{}, 80, 24).wants("No backups yet. b makes the first one.")
+	r := everyScreen["unreadable"](t, 80, 24, Options{})
+	r.wants("the vault could not be read", "what  no vault", "do    init")
+	r.d.listErr, r.d.list = nil, sampleDesk().list
+	r.keys("R")
+	r.until("the list", func() bool { return r.m.archives.loaded })
+	r.wants("6 archives")
+	r.d.listErr = errors.New("gone")
+	r.keys("R")
+	r.until("the failure", func() bool { return r.m.archives.err != nil })
+	r.wants("! the list could not be read again: gone", "6 archives")
+}
+
+func TestMouse(t *testing.T) {
+	r := newRig(t, sampleDesk(), Options{Mouse: true}, 80, 24)
+	r.update(tea.MouseClickMsg{X: 10, Y: 6, Button: tea.MouseLeft})
+	if r.m.archives.sel != 2 {
+		t.Errorf("click chose row %d:\n%s", r.m.archives.sel, r.screen())
+	}
+	r.update(tea.MouseWheelMsg{Button: tea.MouseWheelUp})
+	if r.m.archives.sel != 1 {
+		t.Errorf("wheel went to %d", r.m.archives.sel)
+	}
+	line := strings.Split(r.screen(), "\n")[23]
+	r.update(tea.MouseClickMsg{X: strings.Index(line, "? help") + 1, Y: 23, Button: tea.MouseLeft})
+	r.wants("Keys here")
+	r.update(tea.MouseClickMsg{X: 5, Y: 6, Button: tea.MouseLeft})
+	if got := r.m.top().(*help).sel; got != 3 {
+		t.Errorf("line %d of the help", got)
+	}
+	r.keys("esc", "M")
+	if r.m.View().MouseMode != tea.MouseModeNone {
+		t.Error("M leaves the mouse on")
+	}
+}
+
+func TestCopyAndTitle(t *testing.T) {
+	r := newRig(t, sampleDesk(), Options{}, 80, 24)
+	r.keys("y")
+	r.until("a copy", func() bool { return r.copied != "" })
+	if r.copied != r.d.list[0].ID {
+		t.Errorf("%q", r.copied)
+	}
+	r.wants("copied " + r.d.list[0].ID)
+	if got := r.m.View().WindowTitle; got != "pgvault db1.example.org vault main [PROD]" {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestLateAnswersAreDropped(t *testing.T) {
+	r := newRig(t, sampleDesk(), Options{}, 80, 24)
+	old := r.m.op + 1
+	r.m.newOp("asking")
+	r.keys("esc")
+	r.wants("stopped asking")
+	r.update(databasesMsg{op: old, names: []string{"shop"}})
+	r.update(planMsg{op: old, err: errors.New("late")})
+	if len(r.m.dialogs) > 0 {
+		t.Error("an answer nobody waits for opened a dialog")
+	}
+}
+
+// TestResizeWhileItRuns: the page of a run goes through every size and comes
+// back as it was.
+func TestResizeWhileItRuns(t *testing.T) {
+	r := running(t, 80, 24, Options{})
+	want := r.screen()
+	for w := 1; w <= 120; w += 7 {
+		for h := 1; h <= 40; h += 3 {
+			r.update(tea.WindowSizeMsg{Width: w, Height: h})
+		}
+	}
+	r.update(tea.WindowSizeMsg{Width: 30, Height: 8})
+	r.wants("BACKUP shop", "2/3 DATA", "~42%")
+	r.update(tea.WindowSizeMsg{Width: 80, Height: 24})
+	if got := r.screen(); got != want {
+		t.Errorf("after resizing:\n%s\nbefore:\n%s", got, want)
+	}
+}
+
+func TestUnknownTotalShowsNoPercentage(t *testing.T) {
+	j := newJob(vault.KindBackup, "", "shop", "", clockAt)
+	opening(vault.KindBackup, func(e vault.Event) { j.apply(e, clockAt) })
+	for i := range 5 {
+		j.apply(vault.Progress{Stage: vault.StageData, Rows: int64(i) * 1000, Bytes: int64(i) << 20, At: clockAt.Add(time.Duration(i) * time.Second)}, clockAt)
+	}
+	e := env{th: theme{}, now: clockAt, loc: time.UTC, job: j, w: 80, h: 20}
+	s := strings.Join(newJobPage(j).view(e).lines, "\n")
+	if strings.Contains(s, "%") || strings.Contains(s, "left") || strings.Contains(s, "█") {
+		t.Errorf("a percentage out of nothing:\n%s", s)
+	}
+	if !strings.Contains(s, "4m 59s, total not known") || !strings.Contains(s, "4 000 rows   4.0 MiB passed   1 000 rows/s   1.0 MiB/s now") {
+		t.Errorf("the counters are missing:\n%s", s)
+	}
+}
+
+func TestLateProgressOfAnOlderStageIsIgnored(t *testing.T) {
+	j := newJob(vault.KindBackup, "", "shop", "", clockAt)
+	opening(vault.KindBackup, func(e vault.Event) { j.apply(e, clockAt) })
+	j.apply(vault.TableDone{Stage: vault.StageData, Name: "t", State: vault.StateDone, Rows: 7}, clockAt)
+	j.apply(vault.Progress{Stage: vault.StageData, Active: []vault.Table{{Name: "t", State: vault.StateRunning, Rows: 3}}}, clockAt)
+	if s := j.tables["t"]; s.State != vault.StateDone || s.Rows != 7 {
+		t.Errorf("a table that ended runs again: %+v", s)
+	}
+	j.apply(vault.StageStarted{Stage: vault.StageSeal}, clockAt)
+	j.apply(vault.Progress{Stage: vault.StageData, Rows: 99, RowsTotal: 100}, clockAt)
+	if j.progress.Rows != 0 || len(j.order) != 1 {
+		t.Errorf("%+v, %d tables", j.progress, len(j.order))
+	}
+}

@@ -1,0 +1,314 @@
+package tui
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"pgvault/vault"
+)
+
+// job is what the events of one run have told so far. apply is its only
+// writer.
+type job struct {
+	kind       vault.Kind
+	id         string
+	database   string
+	target     string
+	same       string // the command that does the same
+	stages     []stageRow
+	cur        int // the stage under way, -1 before the first
+	started    time.Time
+	stageStart time.Time
+	progress   vault.Progress
+	meter      meter
+	tables     map[string]*tableState
+	order      []*tableState // as they were first heard of
+	compared   []comparison
+	byName     map[string]int // into compared
+	anew       bool           // the next table begins the list anew
+	ends       int            // counts the tables that ended
+	log        []logLine
+	warnings   int
+	done       *vault.RunDone
+	cancelling bool
+	pump       *pump
+}
+
+type stageRow struct {
+	stage   vault.Stage
+	done    bool
+	seconds float64
+}
+
+// tableState is one table's row in the current stage.
+type tableState struct {
+	vault.Table
+	seq int // when it last ended; the newest stands on top
+}
+
+// comparison is one line of what was compared with the archive's record.
+type comparison struct {
+	name            string
+	expected, found int64
+	equal           bool
+	rows            bool // the counts are of rows: there is a table behind it
+	note            string
+}
+
+type logLine struct {
+	at   time.Time
+	warn bool
+	text string
+}
+
+// logMax is how many lines of log a run keeps.
+const logMax = 500
+
+func newJob(kind vault.Kind, id, database, target string, now time.Time) *job {
+	return &job{
+		kind: kind, id: id, database: database, target: target, cur: -1, started: now, stageStart: now,
+		tables: map[string]*tableState{}, byName: map[string]int{},
+	}
+}
+
+// apply takes one event.
+func (j *job) apply(ev vault.Event, now time.Time) {
+	switch ev := ev.(type) {
+	case vault.RunStarted:
+		j.id, j.database, j.target = first(ev.ID, j.id), first(ev.Database, j.database), first(ev.Target, j.target)
+		j.started = at(ev.At, j.started)
+		for _, s := range ev.Stages {
+			j.stages = append(j.stages, stageRow{stage: s})
+		}
+	case vault.StageStarted:
+		j.enter(ev.Stage, at(ev.At, now))
+	case vault.Progress:
+		j.measure(ev, now)
+	case vault.TableDone:
+		j.tableDone(ev)
+	case vault.Notice:
+		j.notice(ev, now)
+	case vault.StageDone:
+		for i := range j.stages {
+			if j.stages[i].stage == ev.Stage {
+				j.stages[i].done, j.stages[i].seconds = true, ev.Seconds
+			}
+		}
+	case vault.RunDone:
+		j.end(ev)
+	}
+}
+
+func at(t, or time.Time) time.Time {
+	if t.IsZero() {
+		return or
+	}
+	return t
+}
+
+// enter begins a stage: its counters start anew; the list of tables too, with
+// the first one of a stage that passes over them again.
+func (j *job) enter(s vault.Stage, t time.Time) {
+	j.cur = slices.IndexFunc(j.stages, func(r stageRow) bool { return r.stage == s })
+	if j.cur < 0 {
+		j.stages = append(j.stages, stageRow{stage: s})
+		j.cur = len(j.stages) - 1
+	}
+	j.stageStart = t
+	j.progress = vault.Progress{Stage: s}
+	j.meter = meter{}
+	j.anew = overTables(s)
+}
+
+// overTables tells the stages that pass over every table.
+func overTables(s vault.Stage) bool {
+	switch s {
+	case vault.StageData, vault.StageDecrypt, vault.StageCompare, vault.StageReadBack:
+		return true
+	}
+	return false
+}
+
+func (j *job) measure(p vault.Progress, now time.Time) {
+	if j.cur >= 0 && p.Stage != "" && p.Stage != j.stages[j.cur].stage {
+		return // the late word of a stage that is over
+	}
+	p.At = at(p.At, now)
+	j.progress = p
+	f, _ := fraction(p)
+	j.meter.add(sample{p.At, p.Rows, p.Bytes, f})
+	for _, t := range p.Active {
+		j.table(t)
+	}
+}
+
+// table takes what a Progress says of one table. One that has ended stays
+// ended.
+func (j *job) table(t vault.Table) *tableState {
+	if j.anew {
+		j.tables, j.order, j.anew = map[string]*tableState{}, nil, false
+	}
+	s, ok := j.tables[t.Name]
+	if !ok {
+		s = &tableState{Table: t}
+		j.tables[t.Name] = s
+		j.order = append(j.order, s)
+		return s
+	}
+	if s.State != vault.StateRunning && t.State == vault.StateRunning {
+		return s
+	}
+	if t.RowsTotal == 0 {
+		t.RowsTotal = s.RowsTotal
+	}
+	s.Table = t
+	return s
+}
+
+func (j *job) tableDone(d vault.TableDone) {
+	t := vault.Table{Name: d.Name, State: d.State, Rows: d.Rows, RowsTotal: d.RowsExpected, Bytes: d.Bytes}
+	if j.kind == vault.KindBackup {
+		t.RowsTotal = d.Rows
+	}
+	j.ends++
+	j.table(t).seq = j.ends
+	if j.kind == vault.KindBackup || d.State != vault.StateEqual && d.State != vault.StateDiffers {
+		return
+	}
+	c := comparison{d.Name, d.RowsExpected, d.Rows, d.State == vault.StateEqual, true, d.Note}
+	if i, ok := j.byName[d.Name]; ok {
+		j.compared[i] = c
+		return
+	}
+	j.byName[d.Name] = len(j.compared)
+	j.compared = append(j.compared, c)
+}
+
+func (j *job) notice(n vault.Notice, now time.Time) {
+	l := logLine{at(n.At, now), n.Level == "warning", n.Text}
+	if l.warn {
+		j.warnings++
+	}
+	j.log = append(j.log, l)
+	if len(j.log) > logMax {
+		j.log = j.log[len(j.log)-logMax:]
+	}
+}
+
+// end takes the result; differences that no TableDone told (sequences,
+// indexes) become lines of the comparison.
+func (j *job) end(d vault.RunDone) {
+	j.done = &d
+	j.id, j.database, j.target = first(d.ID, j.id), first(d.Database, j.database), first(d.Target, j.target)
+	for _, x := range d.Differences {
+		if i, ok := j.byName[x.Table]; ok {
+			j.compared[i].equal = false
+			j.compared[i].note = first(j.compared[i].note, x.Why)
+			continue
+		}
+		j.byName[x.Table] = len(j.compared)
+		j.compared = append(j.compared, comparison{x.Table, x.RowsExpected, x.RowsFound, false, x.RowsExpected != 0 || x.RowsFound != 0, x.Why})
+	}
+}
+
+// stage is the stage under way.
+func (j *job) stage() vault.Stage {
+	if j.cur < 0 || j.cur >= len(j.stages) {
+		return ""
+	}
+	return j.stages[j.cur].stage
+}
+
+// estimated tells whether the totals of the run are estimates.
+func (j *job) estimated() bool { return j.progress.Estimate != "" }
+
+// title is the run in words: "backup of shop".
+func (j *job) title(th theme) string {
+	s := string(j.kind) + " of " + th.text(j.database)
+	if j.target != "" {
+		s += " into " + th.text(j.target)
+	}
+	return s
+}
+
+// short is the run in one line: "backup of shop, data ~43%, 12.1 MiB/s".
+func (j *job) short(th theme) string {
+	if j.cancelling {
+		return j.title(th) + ", cancelling"
+	}
+	s := j.title(th) + ", " + first(string(j.stage()), "starting")
+	if f, ok := fraction(j.progress); ok {
+		s += " " + percent(f, j.estimated())
+	} else if j.progress.Rows > 0 {
+		s += " " + plural(j.progress.Rows, "row")
+	}
+	if _, b, _ := j.meter.rates(); b > 0 {
+		s += ", " + speed(b)
+	}
+	return s
+}
+
+// headline is how the run ended, in one line.
+func (j *job) headline(th theme) string {
+	d := j.done
+	what := j.title(th)
+	if d.TablesTotal > 0 {
+		what += ": " + equalWords(d)
+	}
+	return resultWord(th, d.Result) + " " + what
+}
+
+// resultWord is the result with its mark and its colour.
+func resultWord(th theme, r vault.Result) string {
+	switch r {
+	case vault.ResultOK:
+		return th.good("ok")
+	case vault.ResultFailed:
+		return th.bad("x failed")
+	case vault.ResultPartial:
+		return th.warn("! partial")
+	}
+	return th.warn("- " + strings.ToLower(string(r)))
+}
+
+// sorted gives the tables of the stage: running ones first, then what
+// differs, then the others, the newest on top.
+func (j *job) sorted() []*tableState {
+	out := slices.Clone(j.order)
+	rank := func(s *tableState) int {
+		switch s.State {
+		case vault.StateRunning:
+			return 0
+		case vault.StateDiffers:
+			return 1
+		}
+		return 2
+	}
+	slices.SortStableFunc(out, func(a, b *tableState) int {
+		if r := rank(a) - rank(b); r != 0 {
+			return r
+		}
+		return b.seq - a.seq
+	})
+	return out
+}
+
+// comparisons gives the lines of the comparison, differences first; with
+// only, nothing else.
+func (j *job) comparisons(only bool) []comparison {
+	var out []comparison
+	for _, c := range j.compared {
+		if !c.equal {
+			out = append(out, c)
+		}
+	}
+	if !only {
+		for _, c := range j.compared {
+			if c.equal {
+				out = append(out, c)
+			}
+		}
+	}
+	return out
+}

@@ -1,0 +1,239 @@
+package tui
+
+import (
+	"strings"
+
+	"github.com/charmbracelet/x/ansi"
+)
+
+// cutEnd cuts s to w cells, with ".." where something was cut.
+func cutEnd(s string, w int) string {
+	if w <= 0 {
+		return ""
+	}
+	if ansi.StringWidth(s) <= w {
+		return s
+	}
+	if w < 4 {
+		return ansi.Truncate(s, w, "")
+	}
+	return ansi.Truncate(s, w, "..")
+}
+
+// cutMiddle cuts plain s to w cells, keeping its start and its end: names
+// often differ only at the end. s must not hold escape sequences.
+func cutMiddle(s string, w int) string {
+	sw := ansi.StringWidth(s)
+	if w <= 0 {
+		return ""
+	}
+	if sw <= w {
+		return s
+	}
+	if w < 6 {
+		return ansi.Truncate(s, w, "")
+	}
+	tail := (w - 2) / 2
+	head := w - 2 - tail
+	right := ansi.TruncateLeft(s, sw-tail, "")
+	if ansi.StringWidth(right) > tail { // a wide character straddles the cut
+		right = ansi.TruncateLeft(s, sw-tail+1, "")
+	}
+	return ansi.Truncate(s, head, "") + ".." + right
+}
+
+// padRight fills s with spaces to w cells.
+func padRight(s string, w int) string {
+	return s + strings.Repeat(" ", max(w-ansi.StringWidth(s), 0))
+}
+
+// padLeft fills s with spaces on its left to w cells.
+func padLeft(s string, w int) string {
+	return strings.Repeat(" ", max(w-ansi.StringWidth(s), 0)) + s
+}
+
+// spread puts left at the start and right at the end of w cells; right gives
+// way where both do not fit.
+func spread(left, right string, w int) string {
+	lw, rw := ansi.StringWidth(left), ansi.StringWidth(right)
+	if right == "" || lw+rw+1 > w {
+		return ansi.Truncate(left, w, "")
+	}
+	return left + strings.Repeat(" ", w-lw-rw) + right
+}
+
+// wrapAt gives s in lines of at most w cells; a word longer than that is
+// broken.
+func wrapAt(s string, w int) []string {
+	if w < 1 {
+		return nil
+	}
+	return strings.Split(ansi.Wrap(s, w, ""), "\n")
+}
+
+// labelled gives "label  text" with the text wrapped in a column of its own.
+func labelled(label, text string, labelW, w int) []string {
+	if text == "" {
+		return nil
+	}
+	room := w - labelW - 3
+	if room < 12 {
+		return wrapAt(" "+strings.TrimSpace(label+" "+text), w)
+	}
+	var out []string
+	for i, l := range wrapAt(text, room) {
+		if i > 0 {
+			label = ""
+		}
+		out = append(out, " "+padRight(label, labelW)+"  "+l)
+	}
+	return out
+}
+
+// column is one column of a table.
+type column struct {
+	title string
+	right bool // numbers stand at the right
+	min   int  // least width in cells; the content may widen it
+	max   int  // greatest width, 0: as wide as the content
+	flex  bool // may be cut below its content when space is short
+	drop  int  // order of dropping when narrow: 1 goes first, 0 never goes
+	style func(string) string
+}
+
+// tableWidths lays rows out in w cells: flexible columns are cut as far as
+// they can still be read, then columns drop in their order, then all that is
+// flexible shrinks. It gives the widths of the columns, 0 for a dropped one.
+func tableWidths(cols []column, rows [][]string, w int) []int {
+	widths := make([]int, len(cols))
+	for i, c := range cols {
+		widths[i] = max(c.min, ansi.StringWidth(c.title))
+		for _, r := range rows {
+			widths[i] = max(widths[i], ansi.StringWidth(r[i]))
+		}
+		if c.max > 0 {
+			widths[i] = min(widths[i], max(c.max, ansi.StringWidth(c.title)))
+		}
+	}
+	for need(widths) > w {
+		if shrink(cols, widths, need(widths)-w, true) {
+			break
+		}
+		if !dropOne(cols, widths) {
+			shrink(cols, widths, need(widths)-w, false)
+			break
+		}
+	}
+	return widths
+}
+
+// need is the cells a row of these widths takes, two between columns and
+// three for the marker.
+func need(widths []int) int {
+	n := 1
+	for _, w := range widths {
+		if w > 0 {
+			n += w + 2
+		}
+	}
+	return n
+}
+
+// shrink takes over cells from the flexible columns; with gentle it changes
+// nothing where they would get narrower than can be read.
+func shrink(cols []column, widths []int, over int, gentle bool) bool {
+	slack := make([]int, len(cols))
+	sum := 0
+	for i, c := range cols {
+		if !c.flex || widths[i] == 0 {
+			continue
+		}
+		least := 1
+		if gentle {
+			least = max(c.min, 8)
+		}
+		slack[i] = max(widths[i]-least, 0)
+		sum += slack[i]
+	}
+	if gentle && sum < over {
+		return false
+	}
+	for i := range cols {
+		take := min(over, slack[i])
+		widths[i] -= take
+		over -= take
+	}
+	return over <= 0
+}
+
+func dropOne(cols []column, widths []int) bool {
+	best := -1
+	for i, c := range cols {
+		if widths[i] > 0 && c.drop > 0 && (best < 0 || c.drop < cols[best].drop) {
+			best = i
+		}
+	}
+	if best < 0 {
+		return false
+	}
+	widths[best] = 0
+	return true
+}
+
+// tableRow draws one row: cells cut to their columns (flexible ones in the
+// middle), aligned, coloured. marker is the first two cells of the line.
+func tableRow(cols []column, widths []int, cells []string, marker string) string {
+	var b strings.Builder
+	b.WriteString(marker)
+	for i, c := range cols {
+		w := widths[i]
+		if w == 0 {
+			continue
+		}
+		b.WriteString(" ")
+		s := cells[i]
+		if c.flex {
+			s = cutMiddle(s, w)
+		} else {
+			s = cutEnd(s, w)
+		}
+		gap := strings.Repeat(" ", max(w-ansi.StringWidth(s), 0))
+		if c.style != nil {
+			s = c.style(s)
+		}
+		if c.right {
+			s = gap + s
+		} else {
+			s += gap
+		}
+		b.WriteString(s + " ")
+	}
+	return strings.TrimRight(b.String(), " ")
+}
+
+// tableTitles draws the line of column titles.
+func tableTitles(cols []column, widths []int) string {
+	plain := make([]column, len(cols))
+	titles := make([]string, len(cols))
+	for i, c := range cols {
+		plain[i] = c
+		plain[i].style = nil
+		titles[i] = c.title
+	}
+	return tableRow(plain, widths, titles, "  ")
+}
+
+// window gives the first of n lines to show so that line sel is among the h
+// shown, moving the old top as little as possible.
+func window(top, sel, n, h int) int {
+	if h <= 0 {
+		return 0
+	}
+	if sel < top {
+		top = sel
+	}
+	if sel >= top+h {
+		top = sel - h + 1
+	}
+	return max(min(top, n-h), 0)
+}
