@@ -1,0 +1,176 @@
+package vault
+
+import (
+	"time"
+
+	"pgvault/fault"
+)
+
+// Event is one thing the engine tells while a run goes on. CLI text, CLI
+// JSON and the screen all print these same values; nothing is reported
+// twice in two ways.
+type Event interface{ event() }
+
+// Sink receives the events of one run, in order, from one goroutine at a
+// time. It must not block for long: the run waits. Progress may be dropped
+// by a slow sink (the newest wins), every other event must arrive. Exactly
+// one RunDone ends a run, whatever happens.
+type Sink func(Event)
+
+// Kind is what a run does.
+type Kind string
+
+// The kinds of run.
+const (
+	KindBackup  Kind = "backup"
+	KindVerify  Kind = "verify"
+	KindRestore Kind = "restore"
+)
+
+// Stage is one phase of a run, in the order of RunStarted.Stages.
+type Stage string
+
+// The stages of the three kinds of run.
+const (
+	StagePreflight Stage = "preflight" // programs, rights, space, recipients, lock
+	StageSnapshot  Stage = "snapshot"  // exported snapshot and catalog
+	StageData      Stage = "data"      // pg_dump passes through, or workers load
+	StageSeal      Stage = "seal"      // globals, contents, signature, manifest
+	StageReadBack  Stage = "read back" // self-check with the one-time key
+	StageCheck     Stage = "check"     // signature and SHA-256 of every part
+	StageDecrypt   Stage = "decrypt"   // decrypt and parse to the last byte
+	StageScratch   Stage = "scratch"   // private cluster is made
+	StageCreate    Stage = "create"    // new database and its schema before data
+	StageIndexes   Stage = "indexes"   // indexes, keys, triggers after data
+	StageSettings  Stage = "settings"  // database settings and grants, ANALYZE
+	StageCompare   Stage = "compare"   // every table's rows and SHA-256
+)
+
+// RunStarted is the first event of a run.
+type RunStarted struct {
+	Kind     Kind
+	ID       string // archive id; for a backup the id it will have
+	Database string // source database
+	Target   string // restore: the database written into
+	Stages   []Stage
+	At       time.Time
+}
+
+// StageStarted says that a stage begins.
+type StageStarted struct {
+	Stage Stage
+	At    time.Time
+}
+
+// Progress is where the run stands. A total of 0 means unknown: faces then
+// show counts and never invent a percentage.
+type Progress struct {
+	Stage  Stage
+	Rows   int64 // rows passed in this stage
+	Bytes  int64 // uncompressed bytes passed in this stage
+	Stored int64 // encrypted bytes written (backup) or read so far
+	// RowsTotal and BytesTotal are exact when Estimate is empty, otherwise
+	// estimates with that basis, in words ("from the run of 2026-08-28").
+	RowsTotal  int64
+	BytesTotal int64
+	Estimate   string
+	TablesDone int
+	Tables     int     // tables in all, 0 unknown
+	Active     []Table // the tables under way (those that changed since the last Progress may be in it with their end state)
+	At         time.Time
+}
+
+// TableState is where one table stands in a run.
+type TableState string
+
+// The states of a table.
+const (
+	StateRunning TableState = "running"
+	StateDone    TableState = "done"
+	StateEqual   TableState = "equal"
+	StateDiffers TableState = "differs"
+)
+
+// Table is one table's row in a run: what passed, and what was expected.
+type Table struct {
+	Name      string // schema.name, quoted where SQL needs quotes
+	State     TableState
+	Rows      int64
+	RowsTotal int64 // 0 unknown; an estimate in a backup, exact in a restore
+	Bytes     int64
+}
+
+// TableDone says that one table has passed (backup, decrypt, load) or was
+// compared (compare). It is never dropped.
+type TableDone struct {
+	Stage        Stage
+	Name         string
+	State        TableState
+	Rows         int64
+	RowsExpected int64 // compare: what the archive recorded
+	Bytes        int64
+	SHA256       string // hex, empty where not known
+	Note         string // why it differs, or "equal, in another order"
+}
+
+// Notice is something a person should know although the run goes on.
+type Notice struct {
+	Level string // "info" or "warning"
+	Text  string
+	At    time.Time
+}
+
+// StageDone says that a stage ended well.
+type StageDone struct {
+	Stage   Stage
+	Seconds float64
+}
+
+// Result is how a run ended.
+type Result string
+
+// The results. Partial: done, but something asked for is not there.
+const (
+	ResultOK        Result = "ok"
+	ResultFailed    Result = "failed"
+	ResultPartial   Result = "partial"
+	ResultCancelled Result = "cancelled"
+)
+
+// RunDone is the last event of a run.
+type RunDone struct {
+	Kind     Kind
+	Result   Result
+	Exit     fault.Code
+	ID       string
+	Database string
+	Target   string
+	Tables   int
+	Rows     int64
+	Bytes    int64 // uncompressed
+	Stored   int64 // encrypted bytes in the place
+	Seconds  float64
+	Proof    Proof
+	// TablesEqual of TablesTotal were compared equal (verify, restore).
+	TablesEqual int
+	TablesTotal int
+	Differences []Difference
+	Warnings    int
+	Err         error // nil when Result is ok
+}
+
+// Difference is one thing that is not as the archive recorded it.
+type Difference struct {
+	Table        string `json:"table"` // or "sequence NAME", "index NAME", … for other objects
+	RowsExpected int64  `json:"rows_expected"`
+	RowsFound    int64  `json:"rows_found"`
+	Why          string `json:"why"`
+}
+
+func (RunStarted) event()   {}
+func (StageStarted) event() {}
+func (Progress) event()     {}
+func (TableDone) event()    {}
+func (Notice) event()       {}
+func (StageDone) event()    {}
+func (RunDone) event()      {}

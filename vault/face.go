@@ -1,0 +1,151 @@
+package vault
+
+import (
+	"context"
+	"time"
+)
+
+// Archive is one row of a listing.
+type Archive struct {
+	ID        string    `json:"id"`
+	Database  string    `json:"database"`
+	Started   time.Time `json:"started"`
+	Finished  time.Time `json:"finished"`
+	State     string    `json:"state"` // good, damaged, partial or foreign
+	Tables    int       `json:"tables"`
+	Rows      int64     `json:"rows"`
+	Bytes     int64     `json:"bytes"`  // uncompressed
+	Stored    int64     `json:"stored"` // all parts, encrypted
+	Proof     Proof     `json:"proof"`
+	Pinned    bool      `json:"pinned"`
+	Copies    []Copy    `json:"copies"`
+	Recipient []string  `json:"recipients"` // names, or shortened fingerprints
+
+	Reason        string        `json:"reason,omitempty"` // why State is not good
+	Seq           int64         `json:"sequence"`
+	ServerVersion string        `json:"server_version"`
+	DumpVersion   string        `json:"pg_dump_version"`
+	Warnings      int           `json:"warnings"`
+	Tags          []string      `json:"tags,omitempty"`
+	Proofs        []ProofRecord `json:"proofs,omitempty"`
+
+	digest string // SHA-256 of the manifest
+}
+
+// Copy is one place's copy of an archive.
+type Copy struct {
+	Place string `json:"place"`
+	State string `json:"state"` // good or damaged
+}
+
+// ProofRecord is one line of an archive's history of proofs.
+type ProofRecord struct {
+	At     time.Time `json:"at"`
+	Level  Proof     `json:"level"`
+	Result string    `json:"result"` // ok or failed
+	By     string    `json:"by"`     // user@host, or "self-check"
+	Key    string    `json:"key"`    // which identity opened it
+	Note   string    `json:"note"`   // "112 of 112 tables equal"
+}
+
+// DatabaseStatus is one row of status.
+type DatabaseStatus struct {
+	Database      string     `json:"database"`
+	State         string     `json:"state"` // ok, late, never, running or failed
+	LastGood      *time.Time `json:"last_good"`
+	MaxAgeSeconds int64      `json:"max_age_seconds"`
+	Proof         Proof      `json:"proof"`
+	ProvenAt      *time.Time `json:"proven_at"` // newest proof by restore
+	NextRun       *time.Time `json:"next_run"`
+}
+
+// Desk is what a face asks of a vault. *Vault is the only real one; the
+// screens' tests drive a made-up one to reach states that are hard to stage.
+type Desk interface {
+	// Name, Label and Host name the vault in every header.
+	Name() string
+	Label() string
+	Places() []string
+	// ReadOnly tells whether Backup, Verify and Restore are refused.
+	ReadOnly() bool
+	// List gives the archives, newest first; unreadable ones are in it with
+	// their State and Reason.
+	List(ctx context.Context) ([]Archive, error)
+	// Databases gives the names that Backup accepts.
+	Databases(ctx context.Context) ([]string, error)
+	Status(ctx context.Context) ([]DatabaseStatus, error)
+	// Backup, Verify and Restore run to their end; cancelling ctx ends them
+	// cleanly. All that is to be shown comes through sink, the RunDone
+	// included; the error returned is RunDone.Err.
+	Backup(ctx context.Context, o BackupOptions, sink Sink) error
+	Verify(ctx context.Context, o VerifyOptions, sink Sink) error
+	// PlanRestore changes nothing; Restore applies the plan it was given.
+	PlanRestore(ctx context.Context, o RestoreOptions) (*RestorePlan, error)
+	Restore(ctx context.Context, p *RestorePlan, sink Sink) error
+}
+
+// BackupOptions say what to back up.
+type BackupOptions struct {
+	Database string
+	Tags     []string
+}
+
+// VerifyOptions say what to verify and how far.
+type VerifyOptions struct {
+	ID         string // archive id or latest:DB
+	Level      Proof  // intact, readable or restored
+	Identities Identities
+}
+
+// RestoreOptions say what to restore and where to.
+type RestoreOptions struct {
+	ID          string // archive id or latest:DB
+	ToNew       string // new database to create; empty: a proposed name
+	ToEmpty     string // or an existing, empty one
+	Tables      []string
+	Jobs        int // load workers, 0: the configured number
+	Identities  Identities
+	NoOwner     bool // objects belong to the restoring role, grants are left out
+	CreateRoles bool // make missing roles, without login and password
+	SkipCompare bool // for measurements only: the result is then never ok-proven
+}
+
+// Identities is where secret keys come from: files as age reads them, a
+// passphrase callback for encrypted ones. Nothing of it is kept after a run.
+type Identities struct {
+	Files      []string // "-" is standard input
+	Passphrase func(prompt string) (string, error)
+}
+
+// RestorePlan is what a restore will do, as data: the face shows it and the
+// engine applies the very same.
+type RestorePlan struct {
+	Archive Archive
+	Target  string
+	Empty   bool // the target exists already and is empty
+	Tables  []string
+	Left    []string // with Tables: what is left out, in words
+	Checks  []Check
+	Steps   []string
+	Same    string // the command that does the same
+
+	o    RestoreOptions
+	prep *restorePrep
+}
+
+// Check is one line of a plan: ok, ! (goes on, but know this) or x (refused).
+type Check struct {
+	State string // "ok", "!", "x"
+	Text  string
+	Do    string // the remedy
+}
+
+// Refused tells whether a check forbids the restore.
+func (p *RestorePlan) Refused() bool {
+	for _, c := range p.Checks {
+		if c.State == "x" {
+			return true
+		}
+	}
+	return false
+}

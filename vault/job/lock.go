@@ -1,0 +1,70 @@
+// Package job is what makes a run exclusive. A lock is the kernel's flock
+// on a file that is never removed: it ends with the process that holds it,
+// however that process ends, so that no stale lock can remain.
+package job
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/gofrs/flock"
+
+	"pgvault/fault"
+)
+
+// Lock takes the lock named name (one path element) in dir, which is made
+// 0700. When another process holds it, the error is fault.Running at once.
+// The returned function releases it.
+func Lock(dir, name, what string) (func(), error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, stateError(dir, err)
+	}
+	l := flock.New(filepath.Join(dir, name+".lock"), flock.SetPermissions(0o600))
+	got, err := takeLock(l)
+	if err != nil {
+		return nil, stateError(dir, err)
+	}
+	if !got {
+		_ = l.Close()
+		return nil, &fault.Error{Op: "lock", What: what + " is already running", Why: "another process holds " + l.Path(),
+			Left: "that run goes on; nothing else was started", Do: "wait for it, or look who holds it: fuser " + l.Path(), Code: fault.Running}
+	}
+	return func() { _ = l.Unlock() }, nil
+}
+
+// takeLock tries to lock. Held takes the lock for an instant, shared: who
+// only looks must not make a backup believe that another one runs. A lock
+// that can be shared is not one that a run holds, so it is tried again.
+func takeLock(l *flock.Flock) (bool, error) {
+	for {
+		if got, err := l.TryLock(); got || err != nil {
+			return got, err
+		}
+		shared, err := l.TryRLock()
+		if !shared || err != nil {
+			return false, err
+		}
+		if err := l.Unlock(); err != nil {
+			return false, err
+		}
+	}
+}
+
+// Held tells whether some process holds the lock. An absent file is a lock
+// that nobody holds.
+func Held(dir, name string) bool {
+	path := filepath.Join(dir, name+".lock")
+	if _, err := os.Stat(path); err != nil {
+		return false
+	}
+	l := flock.New(path)
+	defer l.Close()
+	got, err := l.TryRLock()
+	return err == nil && !got
+}
+
+func stateError(dir string, err error) error {
+	return &fault.Error{Op: "lock", What: fmt.Sprintf("the state folder %s cannot be used", dir), Left: "nothing was started",
+		Do: "make it writable for this user, or set XDG_STATE_HOME", Err: err}
+}

@@ -1,0 +1,241 @@
+package vault
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"pgvault/fault"
+	"pgvault/pg"
+	"pgvault/vault/archive"
+)
+
+// restorePrep is what Restore needs beside the plan that people read.
+type restorePrep struct {
+	r    *restoration
+	keys string // names of the identities, for the record
+}
+
+// PlanRestore opens the archive, asks the target server and gathers every
+// check and step as data. Nothing is changed.
+func (v *Vault) PlanRestore(ctx context.Context, o RestoreOptions) (*RestorePlan, error) {
+	if err := v.writable(); err != nil {
+		return nil, err
+	}
+	keys, err := archive.LoadKeys(o.Identities.Files, o.Identities.Passphrase)
+	if err != nil {
+		return nil, err
+	}
+	a, opened, err := v.find(ctx, o.ID)
+	if err != nil {
+		return nil, err
+	}
+	r, err := openRestoration(ctx, opened, keys)
+	if err != nil {
+		return nil, err
+	}
+	p := &RestorePlan{Archive: a, Target: o.ToNew, o: o, prep: &restorePrep{r: r, keys: keys.Names()}}
+	p.check("ok", "the signature is trusted, and "+keys.Names()+" opens the archive", "")
+	if a.State != "good" {
+		p.check("!", "the archive is "+a.State+": "+a.Reason, "")
+	}
+	p.chooseTarget(a)
+	r.server, r.target, r.noOwner = v.c.Server, p.Target, o.NoOwner
+	if r.jobs = o.Jobs; r.jobs <= 0 {
+		r.jobs = max(1, v.c.Of(a.Database).Jobs)
+	}
+	if len(o.Tables) > 0 {
+		if r.only, err = selectTables(r.toc, o.Tables); err != nil {
+			return nil, err
+		}
+		p.Tables, p.Left = r.only.tables, r.only.left
+	}
+	if err := p.checkServer(ctx, v); err != nil {
+		return nil, err
+	}
+	p.describeSteps()
+	return p, nil
+}
+
+func (p *RestorePlan) check(state, text, do string) {
+	p.Checks = append(p.Checks, Check{State: state, Text: text, Do: do})
+}
+
+// maxName is how many bytes of a name a server keeps: NAMEDATALEN less one.
+const maxName = 63
+
+// chooseTarget proposes a name that tells what it is: shop__r_1122_7f3a.
+func (p *RestorePlan) chooseTarget(a Archive) {
+	switch {
+	case p.o.ToEmpty != "":
+		p.Target, p.Empty = p.o.ToEmpty, true
+	case p.o.ToNew == "":
+		suffix := "__r_" + a.ID[4:8] + "_" + a.ID[len(a.ID)-4:]
+		name := a.Database
+		for len(name)+len(suffix) > maxName {
+			name = name[:len(name)-1]
+		}
+		p.Target = strings.ToValidUTF8(name, "") + suffix
+	}
+}
+
+// checkServer asks the target server all that could make the restore fail.
+func (p *RestorePlan) checkServer(ctx context.Context, v *Vault) error {
+	r := p.prep.r
+	conn, err := r.server.Connect(ctx, "")
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	info, err := pg.Server(ctx, conn)
+	if err != nil {
+		return err
+	}
+	p.checkVersions(ctx, v, info)
+	if err := p.checkTarget(ctx); err != nil {
+		return err
+	}
+	missing, err := pg.MissingExtensions(ctx, conn, r.catalog.Extensions)
+	if err != nil {
+		return err
+	}
+	for _, e := range missing {
+		p.check("x", "extension "+e.Name+" is not installed on the server", "install its package there (for Debian: postgresql-contrib, or postgresql-"+strconv.Itoa(info.Major())+"-…)")
+	}
+	if len(missing) == 0 {
+		p.check("ok", fmt.Sprintf("extensions present %d of %d", len(r.catalog.Extensions), len(r.catalog.Extensions)), "")
+	}
+	roles, err := pg.MissingRoles(ctx, conn, r.catalog.Roles)
+	if err != nil {
+		return err
+	}
+	p.checkRoles(roles)
+	p.check("!", fmt.Sprintf("the server needs room for about %d MiB; its free space cannot be asked", r.catalog.Database.Size>>20), "")
+	return nil
+}
+
+func (p *RestorePlan) checkRoles(missing []pg.Role) {
+	if len(missing) == 0 {
+		p.check("ok", "every role that owns or may use something exists", "")
+		return
+	}
+	names := []string{}
+	for _, m := range missing {
+		names = append(names, m.Name)
+	}
+	list := strings.Join(firstFew(names, 5), ", ")
+	switch {
+	case p.o.NoOwner:
+		p.check("!", "roles are missing: "+list+"; owners and grants are left out as asked", "")
+	case p.o.CreateRoles:
+		p.check("!", "roles are missing: "+list+"; they will be made without login and password", "")
+	default:
+		p.check("x", "roles are missing: "+list, "--create-roles makes them (no login, no password), --no-owner leaves owners and grants out")
+	}
+}
+
+func (p *RestorePlan) checkVersions(ctx context.Context, v *Vault, info pg.ServerInfo) {
+	r := p.prep.r
+	if src := r.catalog.Server; info.Major() < src.Major() {
+		p.check("x", fmt.Sprintf("the server is %s, the dump came from the newer %s", info.Version, src.Version), "restore into a server of major "+strconv.Itoa(src.Major())+" or newer")
+	} else {
+		p.check("ok", fmt.Sprintf("server %s, dump from %s", info.Version, src.Version), "")
+	}
+	all, searched, err := pg.FindPrograms(ctx, v.c.Server.BinDir)
+	if err == nil {
+		r.restore, err = pg.ForRestore(all, searched, info.Major(), r.toc.Header.Version)
+	}
+	if err == nil {
+		r.dump, err = pg.ForDump(all, searched, info.Major())
+	}
+	if err != nil {
+		e := fault.As(err)
+		p.check("x", e.What+": "+e.Why, e.Do)
+		return
+	}
+	if fixed := r.restore.Outdated(); fixed != "" {
+		p.check("!", "pg_restore "+r.restore.Version+" has known flaws with crafted archives; this archive's signature is checked first", "upgrade the PostgreSQL client programs to "+fixed)
+	}
+	p.check("ok", "pg_restore "+r.restore.Version+", pg_dump "+r.dump.Version+" for the comparison", "")
+}
+
+func (p *RestorePlan) checkTarget(ctx context.Context) error {
+	r := p.prep.r
+	if len(p.Target) > maxName || strings.ContainsRune(p.Target, 0) { // the server would cut it to another name
+		p.check("x", fmt.Sprintf("%q cannot be the name of a database: it has %d bytes, at most %d are kept", p.Target, len(p.Target), maxName), "choose a shorter name")
+		return nil
+	}
+	exists, empty, err := pg.DatabaseEmpty(ctx, r.server, p.Target)
+	if err != nil {
+		return err
+	}
+	switch {
+	case !p.Empty && exists:
+		p.check("x", "database "+p.Target+" exists already", "choose another name; pgvault never writes into a database that holds something")
+	case !p.Empty:
+		p.check("ok", "database "+p.Target+" is new; nothing existing is touched", "")
+	case !exists:
+		p.check("x", "database "+p.Target+" does not exist", "use --to-new "+p.Target)
+	case !empty:
+		p.check("x", "database "+p.Target+" is not empty", "choose another; rows would double, and nobody could tell them apart")
+	default:
+		p.check("ok", "database "+p.Target+" exists and is empty", "")
+	}
+	return nil
+}
+
+func (p *RestorePlan) describeSteps() {
+	r := p.prep.r
+	var rows, bytes int64
+	work := r.work()
+	for _, w := range work {
+		rows += w.want.rows
+		bytes += w.bytes
+	}
+	if r.only == nil {
+		p.step("check the SHA-256 of every stored byte (%d MiB)", p.Archive.Stored>>20)
+	}
+	if !p.Empty {
+		p.step("create database %s", p.Target)
+	}
+	p.step("load %d rows of %d tables, %d at a time (%d MiB)", rows, len(work), r.jobs, bytes>>20)
+	p.step("build indexes and keys, then settings, grants and statistics")
+	if !p.o.SkipCompare {
+		p.step("compare every table's rows and SHA-256 with the archive's record")
+	}
+	same := []string{"pgvault restore", p.Archive.ID, "--to-new", shellQuote(p.Target)}
+	if p.Empty {
+		same[2] = "--to-empty"
+	}
+	if len(p.o.Tables) > 0 {
+		same = append(same, "--tables", shellQuote(strings.Join(p.o.Tables, ",")))
+	}
+	same = append(same, "--jobs", strconv.Itoa(r.jobs))
+	for _, f := range p.o.Identities.Files {
+		same = append(same, "-i", shellQuote(f))
+	}
+	for flag, on := range map[string]bool{"--create-roles": p.o.CreateRoles, "--no-owner": p.o.NoOwner} {
+		if on {
+			same = append(same, flag)
+		}
+	}
+	slices.Sort(p.Left)
+	p.Same = strings.Join(same, " ")
+}
+
+func (p *RestorePlan) step(format string, a ...any) {
+	p.Steps = append(p.Steps, fmt.Sprintf(format, a...))
+}
+
+// shellQuote quotes a word for a POSIX shell where it needs to be.
+func shellQuote(s string) string {
+	plain := strings.IndexFunc(s, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_-./:@%+,", r))
+	}) < 0
+	if plain && s != "" {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}

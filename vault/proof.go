@@ -1,0 +1,28 @@
+package vault
+
+// Proof is what is known of an archive, the highest rung reached.
+type Proof string
+
+// The ladder of proofs, lowest first.
+const (
+	ProofNone     Proof = ""
+	ProofStored   Proof = "stored"   // pg_dump ended well; size and SHA-256 written
+	ProofIntact   Proof = "intact"   // the stored bytes were read back and match
+	ProofReadable Proof = "readable" // decrypted and parsed to the last byte
+	ProofRestored Proof = "restored" // restored; every table's rows and SHA-256 equal
+)
+
+// Rank orders proofs: 0 for none, 4 for restored.
+func (p Proof) Rank() int {
+	switch p {
+	case ProofStored:
+		return 1
+	case ProofIntact:
+		return 2
+	case ProofReadable:
+		return 3
+	case ProofRestored:
+		return 4
+	}
+	return 0
+}

@@ -1,0 +1,231 @@
+package vault
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+
+	"pgvault/fault"
+	"pgvault/pg"
+	"pgvault/pg/dumpfile"
+	"pgvault/vault/archive"
+)
+
+// restoration is an archive opened for loading: what is in it, and where
+// it goes. Restore and the proof by restore share it.
+type restoration struct {
+	*run
+	o       *archive.Opened
+	c       *archive.Contents
+	main    *archive.Main
+	toc     *dumpfile.TOC
+	tocRaw  []byte
+	catalog *pg.Catalog // of the source, in the dump's snapshot
+
+	server  pg.Settings
+	target  string
+	restore pg.Programs
+	dump    pg.Programs
+	jobs    int
+	only    *selection // nil: everything
+	noOwner bool
+	bare    bool // no tablespaces: a scratch server has none
+	made    bool // this run made the target
+
+	errMu  sync.Mutex
+	errors []string // what pg_restore said and went on
+}
+
+// openRestoration decrypts contents and table of contents and believes
+// them only as far as the signed manifest vouches.
+func openRestoration(ctx context.Context, o *archive.Opened, keys *archive.Keys) (*restoration, error) {
+	c, err := o.Contents(ctx, keys)
+	if err != nil {
+		return nil, err
+	}
+	r := &restoration{o: o, c: c, catalog: &pg.Catalog{}}
+	if err := json.Unmarshal(c.Catalog, r.catalog); err != nil {
+		return nil, fmt.Errorf("catalog in contents: %w", err)
+	}
+	// Not bound to ctx: a plan is applied later, under another one.
+	if r.main, err = o.Main(context.WithoutCancel(ctx), c, keys); err != nil {
+		return nil, err
+	}
+	if r.tocRaw, err = r.main.TOC(); err != nil {
+		return nil, err
+	}
+	if r.toc, err = dumpfile.ReadTOC(bytes.NewReader(r.tocRaw)); err != nil {
+		return nil, fmt.Errorf("table of contents: %w", err)
+	}
+	return r, nil
+}
+
+// check reads every stored byte of the parts and compares SHA-256 with the
+// signed manifest.
+func (r *restoration) check(ctx context.Context) error {
+	return checkParts(ctx, r.run, r.o)
+}
+
+func checkParts(ctx context.Context, r *run, o *archive.Opened) error {
+	var read int64
+	for _, p := range o.Manifest.Parts {
+		err := o.CheckPart(ctx, p.Name, func(n int64) {
+			read += n
+			r.progress(func(pr *Progress) { pr.Stored, pr.Bytes, pr.BytesTotal = read, read, o.Manifest.Stored() })
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// createSchema makes the database and all that comes before rows.
+func (r *restoration) createSchema(ctx context.Context, makeDatabase bool) error {
+	if makeDatabase {
+		if err := pg.CreateDatabase(ctx, r.server, r.target, r.catalog.Database); err != nil {
+			return err
+		}
+		r.made = true
+		if err := r.label(ctx, "pgvault: restore of "+r.o.Manifest.ID+" in progress, not complete"); err != nil {
+			return err
+		}
+	}
+	return r.pgRestore(ctx, pg.RestoreOptions{Section: "pre-data", IDs: r.ids("pre-data")})
+}
+
+// finishSchema makes indexes, keys, triggers and all else after the rows.
+func (r *restoration) finishSchema(ctx context.Context) error {
+	return r.pgRestore(ctx, pg.RestoreOptions{Section: "post-data", Jobs: r.jobs, IDs: r.ids("post-data")})
+}
+
+// pgRestore runs pg_restore on the table of contents, which holds no rows,
+// or on what o.Stdin gives. Errors that it passes over are kept: they make
+// the restore partial, whatever the comparison says.
+func (r *restoration) pgRestore(ctx context.Context, o pg.RestoreOptions) error {
+	if o.IDs != nil && len(o.IDs) == 0 {
+		return nil
+	}
+	o.Database, o.NoOwner, o.NoTablespaces = r.target, r.noOwner, r.bare
+	if o.Stdin == nil {
+		o.TOC = r.tocRaw
+	}
+	errs, err := pg.RunRestore(ctx, r.server, r.restore, o, nil)
+	r.errMu.Lock()
+	r.errors = append(r.errors, errs...)
+	r.errMu.Unlock()
+	for _, e := range errs {
+		r.warn("pg_restore: " + e)
+	}
+	return err
+}
+
+// ids lists what pg_restore may choose a section's entries from when only
+// some tables are restored: all that are wanted, in their order, because a
+// comment or a grant belongs to the section of the entry before it. nil means
+// everything; the list is empty when nothing is in the section.
+func (r *restoration) ids(section string) []int {
+	if r.only == nil {
+		return nil
+	}
+	out, any := []int{}, false
+	for i := range r.toc.Entries {
+		e := &r.toc.Entries[i]
+		if r.only.entries[e.ID] {
+			out = append(out, e.ID)
+			any = any || e.Section.String() == section
+		}
+	}
+	if !any {
+		return []int{}
+	}
+	return out
+}
+
+// settings gives the database what a restore without the old name loses:
+// its settings, grants, comment and owner; then statistics.
+func (r *restoration) settings(ctx context.Context) error {
+	if r.made {
+		if err := r.label(ctx, ""); err != nil {
+			return err
+		}
+	}
+	if !r.noOwner && r.only == nil {
+		warnings, err := r.applyDatabase(ctx)
+		if err != nil {
+			return err
+		}
+		for _, w := range warnings {
+			r.warn(w)
+		}
+	}
+	return pg.Analyze(ctx, r.server, r.target)
+}
+
+// label says in the new database's comment that it is not complete, for
+// whoever finds it after a crash; an empty text takes that away again.
+func (r *restoration) label(ctx context.Context, text string) error {
+	return pg.Exec(ctx, r.server, r.target, "COMMENT ON DATABASE "+pg.QuoteIdent(r.target)+" IS '"+text+"'")
+}
+
+func (r *restoration) applyDatabase(ctx context.Context) ([]string, error) {
+	conn, err := r.server.Connect(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	roles, err := pg.RoleNames(ctx, conn)
+	conn.Close(context.WithoutCancel(ctx))
+	if err != nil {
+		return nil, err
+	}
+	return pg.ApplyDatabase(ctx, r.server, r.target, r.catalog.Database, roles)
+}
+
+// makeRoles makes the roles that the archive's objects belong to and the
+// server lacks: without login, password or any right of their own.
+func (r *restoration) makeRoles(ctx context.Context) error {
+	conn, err := r.server.Connect(ctx, "")
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	made, err := pg.CreateRoles(ctx, conn, r.catalog.Roles)
+	if len(made) > 0 && !r.bare {
+		r.info("roles made, without login and password: " + strings.Join(made, ", "))
+	}
+	return err
+}
+
+// partial is the error of a restore whose rows are equal although
+// pg_restore met errors.
+func (r *restoration) partial() error {
+	if len(r.errors) == 0 {
+		return nil
+	}
+	return &fault.Error{Op: "restore", What: fmt.Sprintf("pg_restore met %d errors and went on", len(r.errors)),
+		Why: strings.Join(firstFew(r.errors, 3), "; "), Left: "database " + r.target + " is there, but not complete", Do: "read the warnings above, mend the cause, and restore again", Code: fault.Partial}
+}
+
+func firstFew(s []string, n int) []string {
+	if len(s) > n {
+		return append(append([]string{}, s[:n]...), fmt.Sprintf("and %d more", len(s)-n))
+	}
+	return s
+}
+
+// stream gives the table of contents followed by one block: a dump that
+// holds nothing else, as pg_restore reads it from a pipe.
+func (r *restoration) stream(offset, length int64) (io.ReadCloser, error) {
+	block, err := r.main.Block(offset, length)
+	if err != nil {
+		return nil, err
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bytes.NewReader(r.tocRaw), block), block}, nil
+}
