@@ -1,0 +1,78 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"pgvault/fault"
+	"pgvault/safetext"
+	"pgvault/vault"
+)
+
+func (p *program) backupCmd() *cobra.Command {
+	var all bool
+	var tags []string
+	cmd := &cobra.Command{
+		Use:   "backup [DB...]",
+		Short: "Back up databases: encrypted, signed, read back",
+		Long:  "Makes an archive of each database named, or with --all (or no name) of every one\nthat is configured. With several, one that fails does not stop the others.",
+		RunE: func(cmd *cobra.Command, names []string) error {
+			p.kind = vault.KindBackup
+			s, err := p.open()
+			if err != nil {
+				return err
+			}
+			if len(names) == 0 || all {
+				if names, err = s.vault.Databases(cmd.Context()); err != nil {
+					return err
+				}
+			}
+			if len(names) == 0 {
+				return usage("no database was named and none is configured")
+			}
+			if p.dryRun {
+				for _, n := range names {
+					fmt.Fprintln(p.stdout, safetext.Line(n))
+				}
+				return nil
+			}
+			return p.each(names, func(name string) error {
+				return s.vault.Backup(cmd.Context(), vault.BackupOptions{Database: name, Tags: tags}, p.sink())
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&all, "all", false, "every configured database")
+	cmd.Flags().StringArrayVar(&tags, "tag", nil, "a word to keep with the archive; may be repeated")
+	cmd.Flags().BoolVar(&p.json, "json", false, "JSON Lines, the last with type done")
+	return cmd
+}
+
+// each runs f for every name; failures are printed as they come, and the
+// exit code is that of the only failure, or 3 when some went well.
+func (p *program) each(names []string, f func(string) error) error {
+	var failed []error
+	for _, n := range names {
+		err := f(n)
+		if err == nil {
+			continue
+		}
+		failed = append(failed, err)
+		if fault.CodeOf(err) == fault.Cancelled {
+			break
+		}
+		if len(names) > 1 {
+			p.printError(err)
+		}
+	}
+	switch {
+	case len(failed) == 0:
+		return nil
+	case len(names) == 1 || fault.CodeOf(failed[len(failed)-1]) == fault.Cancelled:
+		return failed[len(failed)-1]
+	case len(failed) < len(names):
+		return &fault.Error{What: fmt.Sprintf("%d of %d failed", len(failed), len(names)), Why: "see above", Left: "what went well is kept", Do: "mend the causes above and run it again for those", Code: fault.Partial, Err: errors.Join(failed...)}
+	}
+	return &fault.Error{What: fmt.Sprintf("all %d failed", len(failed)), Why: "see above", Left: "nothing was changed", Do: "mend the causes above", Code: fault.CodeOf(failed[0]), Err: errors.Join(failed...)}
+}

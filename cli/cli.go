@@ -1,0 +1,206 @@
+// Package cli is the command line: one verb, one file, and the text and
+// JSON printers of the engine's events. Data goes to standard output, talk
+// to standard error.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"pgvault/fault"
+	"pgvault/safetext"
+	"pgvault/vault"
+)
+
+// Version is stamped at build time.
+var Version = "dev"
+
+// ScreenOptions is what the command line and the configuration say of the
+// screen.
+type ScreenOptions struct {
+	NoColor, ASCII, Mouse, UTC, ReadOnly, SlowLine bool
+	Identity                                       []string
+}
+
+// Desk is what the screen is shown on.
+type Desk = vault.Desk
+
+// Screen shows the terminal UI until the user leaves. main gives it, so
+// that the two faces do not know each other.
+type Screen func(ctx context.Context, d Desk, o ScreenOptions) error
+
+// program is one call of pgvault: its streams and its common flags.
+type program struct {
+	stdin  *os.File
+	stdout io.Writer
+	stderr io.Writer
+	screen Screen
+
+	config     string
+	vaultName  string
+	plain      bool
+	quiet      bool
+	verbose    bool
+	dryRun     bool
+	noInput    bool
+	noColor    bool
+	readOnly   bool
+	json       bool
+	identities []string
+
+	kind vault.Kind // of the run that was asked for, if any
+	told bool       // a run began to tell its events
+}
+
+// Main runs one command and gives the process's exit code. Errors are
+// printed here, in four lines, and nowhere else.
+func Main(ctx context.Context, args []string, screen Screen) int {
+	p := &program{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, screen: screen}
+	root := p.root()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	var quiet *exitCode
+	if errors.As(err, &quiet) {
+		return int(quiet.code)
+	}
+	if err != nil {
+		if ctx.Err() != nil && fault.CodeOf(err) != fault.Cancelled {
+			err = &fault.Error{What: "stopped", Why: "a signal asked to", Left: "nothing half-made was left behind", Do: "start it again when you like", Code: fault.Cancelled, Err: err}
+		}
+		p.printError(err)
+		p.closeLines(err)
+	}
+	return int(fault.CodeOf(err))
+}
+
+// exitCode ends a command whose printer has said all there is to say.
+type exitCode struct{ code fault.Code }
+
+func (e *exitCode) Error() string { return fmt.Sprintf("exit %d", e.code) }
+
+// printError writes what, why, left and do, each on one safe line.
+func (p *program) printError(err error) {
+	e := fault.As(err)
+	what := e.What
+	if e.Op != "" && !strings.Contains(what, e.Op) {
+		what = e.Op + ": " + what
+	}
+	fmt.Fprintf(p.stderr, "pgvault: %s\n", safetext.Line(what))
+	for _, l := range [][2]string{{"why ", e.Why}, {"left", e.Left}, {"do  ", e.Do}} {
+		if l[1] != "" {
+			fmt.Fprintf(p.stderr, "  %s  %s\n", l[0], safetext.Line(l[1]))
+		}
+	}
+}
+
+// root builds the command tree; help, completions and man pages come from
+// these definitions alone.
+func (p *program) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "pgvault",
+		Short:         "An encrypted, proven backup vault for PostgreSQL",
+		Long:          "pgvault backs up PostgreSQL databases, encrypted from the first byte, and proves\nthat they can be brought back. Without a verb it opens the screen on a terminal;\nelsewhere it prints the status.",
+		Version:       Version,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          usageArgs(cobra.NoArgs),
+		RunE:          func(cmd *cobra.Command, _ []string) error { return p.bare(cmd) },
+	}
+	f := root.PersistentFlags()
+	f.StringVarP(&p.config, "config", "c", "", "configuration file")
+	f.StringVar(&p.vaultName, "vault", "", "vault to use instead of the configured one")
+	f.BoolVar(&p.plain, "plain", false, "tab-separated text without alignment")
+	f.BoolVarP(&p.quiet, "quiet", "q", false, "no talk, only data and errors")
+	f.BoolVarP(&p.verbose, "verbose", "v", false, "say more: every table as it passes")
+	f.BoolVarP(&p.dryRun, "dry-run", "n", false, "show what would be done, change nothing")
+	f.BoolVar(&p.noInput, "no-input", false, "never ask, fail instead")
+	f.BoolVar(&p.noColor, "no-color", false, "no colours (also NO_COLOR)")
+	f.BoolVar(&p.readOnly, "read-only", false, "refuse all that starts or changes something")
+	f.StringArrayVarP(&p.identities, "identity", "i", nil, "identity file (secret key) as age reads it, - for standard input; may be repeated")
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err.Error()) })
+	root.SetOut(p.stdout)
+	root.SetErr(p.stderr)
+	root.AddCommand(p.backupCmd(), p.listCmd(), p.showCmd(), p.verifyCmd(), p.restoreCmd(), p.dumpCmd(),
+		p.statusCmd(), p.retentionCmd(), p.initCmd(), p.configCmd(), p.demoCmd(), p.versionCmd())
+	return root
+}
+
+// bare is pgvault without a verb.
+func (p *program) bare(cmd *cobra.Command) error {
+	if !p.terminal() || os.Getenv("TERM") == "dumb" {
+		err := p.status(cmd.Context(), nil)
+		fmt.Fprintln(p.stderr, "\nverbs: backup list show verify restore dump status retention init config demo; pgvault help VERB tells more")
+		return err
+	}
+	s, err := p.open()
+	if err != nil {
+		return err
+	}
+	return p.show(cmd.Context(), s)
+}
+
+func (p *program) show(ctx context.Context, s *session) error {
+	return p.screen(ctx, s.vault, ScreenOptions{
+		NoColor: p.noColor || os.Getenv("NO_COLOR") != "", ASCII: s.conf.UI.ASCII || !utf8Locale(), Mouse: s.conf.UI.Mouse,
+		UTC: s.conf.UI.Times == "utc", ReadOnly: p.readOnly, SlowLine: os.Getenv("SSH_TTY") != "", Identity: p.identities,
+	})
+}
+
+// terminal tells whether a person sits at both ends.
+func (p *program) terminal() bool {
+	return term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stdout.Fd()))
+}
+
+func utf8Locale() bool {
+	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
+		if v := os.Getenv(name); v != "" {
+			v = strings.ToLower(v)
+			return strings.Contains(v, "utf-8") || strings.Contains(v, "utf8")
+		}
+	}
+	return false
+}
+
+// usage is an error in how pgvault was called.
+func usage(why string) error {
+	return &fault.Error{What: "this call cannot be understood", Why: why, Left: "nothing was started", Do: "pgvault help VERB shows how it is called", Code: fault.Usage}
+}
+
+// usageArgs turns cobra's complaints about arguments into usage errors.
+func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return usage(err.Error())
+		}
+		return nil
+	}
+}
+
+// secrets is how identities are loaded: files from -i, passphrases from the
+// terminal, never from a flag or the environment.
+func (p *program) secrets() vault.Identities {
+	ids := vault.Identities{Files: p.identities}
+	if !p.noInput {
+		ids.Passphrase = askPassphrase
+	}
+	return ids
+}
+
+func askPassphrase(prompt string) (string, error) {
+	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
+	if err != nil {
+		return "", errors.New("a passphrase is needed and there is no terminal to ask on")
+	}
+	defer tty.Close()
+	fmt.Fprintf(tty, "%s: ", safetext.Line(prompt))
+	pass, err := term.ReadPassword(int(tty.Fd()))
+	fmt.Fprintln(tty)
+	return string(pass), err
+}

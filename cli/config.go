@@ -1,0 +1,109 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"pgvault/config"
+	"pgvault/fault"
+	"pgvault/pg"
+	"pgvault/safetext"
+	"pgvault/vault/archive"
+)
+
+func (p *program) configCmd() *cobra.Command {
+	cmd := &cobra.Command{Use: "config", Short: "Check or show the configuration", Args: usageArgs(cobra.NoArgs), RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
+	check := &cobra.Command{
+		Use:   "check",
+		Short: "Check the file, the keys, the place, the server and its client programs",
+		Args:  usageArgs(cobra.NoArgs),
+		RunE:  p.configCheck,
+	}
+	show := &cobra.Command{
+		Use:   "show",
+		Short: "Print the configuration file",
+		Args:  usageArgs(cobra.NoArgs),
+		RunE: func(*cobra.Command, []string) error {
+			conf, err := p.load()
+			if err != nil {
+				return err
+			}
+			if conf.File == "" {
+				fmt.Fprintln(p.stderr, "there is no configuration file; the environment alone counts")
+				return nil
+			}
+			src, err := os.ReadFile(conf.File)
+			if err == nil {
+				fmt.Fprintf(p.stdout, "# %s\n%s", safetext.Line(conf.File), src)
+			}
+			return err
+		},
+	}
+	cmd.AddCommand(check, show)
+	return cmd
+}
+
+// configCheck runs every check to its end, so that one call shows all that
+// is wrong.
+func (p *program) configCheck(cmd *cobra.Command, _ []string) error {
+	s, err := p.open()
+	if err != nil {
+		return err
+	}
+	var first error
+	report := func(name string, err error, ok string) {
+		if err == nil {
+			fmt.Fprintf(p.stdout, "ok  %-11s %s\n", name, safetext.Line(ok))
+			return
+		}
+		fmt.Fprintf(p.stdout, "x   %-11s %s\n", name, safetext.Line(err.Error()))
+		p.printError(err)
+		if first == nil {
+			first = &exitCode{fault.CodeOf(err)}
+		}
+	}
+	report("file", nil, orNone(s.conf.File))
+	r, err := archive.LoadRecipients(s.conf.Keys.RecipientsFile)
+	if err == nil && len(r.Public) < 2 && !s.conf.Keys.AllowOneRecipient {
+		err = &fault.Error{What: "there is only one recipient", Why: "lose its key, and every archive is lost", Left: "nothing was changed", Do: "add a second, or set keys.allow_one_recipient = true", Code: fault.Refused}
+	}
+	names := ""
+	if err == nil {
+		names = fmt.Sprintf("%d, all of them can be sealed to", len(r.Public))
+	}
+	report("recipients", err, names)
+	_, err = archive.LoadSigner(s.conf.Keys.SigningKey)
+	report("signing key", err, s.conf.Keys.SigningKey)
+	for _, place := range s.conf.Places {
+		_, err := openPlace(place.URL)
+		report("place", err, place.Name+" "+place.URL)
+	}
+	p.checkServer(cmd, s.conf, report)
+	return first
+}
+
+func (p *program) checkServer(cmd *cobra.Command, conf *config.Config, report func(string, error, string)) {
+	ctx := cmd.Context()
+	conn, err := conf.Server.Connect(ctx, "")
+	if err != nil {
+		report("server", err, "")
+		return
+	}
+	defer conn.Close(ctx)
+	info, err := pg.Server(ctx, conn)
+	if err != nil {
+		report("server", err, "")
+		return
+	}
+	report("server", nil, "PostgreSQL "+info.Version+", as "+info.User)
+	all, searched, err := pg.FindPrograms(ctx, conf.Server.BinDir)
+	var programs pg.Programs
+	if err == nil {
+		programs, err = pg.ForDump(all, searched, info.Major())
+	}
+	report("programs", err, "pg_dump "+programs.Version+" in "+programs.Dir)
+	names, err := pg.Databases(ctx, conn)
+	report("databases", err, fmt.Sprint(conf.Select(names)))
+}

@@ -1,0 +1,103 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"pgvault/fault"
+	"pgvault/safetext"
+	"pgvault/vault"
+)
+
+func (p *program) listCmd() *cobra.Command {
+	var filter string
+	cmd := &cobra.Command{
+		Use:     "list [DB...]",
+		Aliases: []string{"snapshots"},
+		Short:   "List archives, newest first",
+		RunE: func(cmd *cobra.Command, names []string) error {
+			s, err := p.open()
+			if err != nil {
+				return err
+			}
+			list, err := s.vault.List(cmd.Context())
+			if err != nil && p.json && fault.CodeOf(err) == fault.NoVault {
+				fmt.Fprintln(p.stdout, "[]")
+			}
+			if err != nil {
+				return err
+			}
+			match := vault.ParseFilter(filter)
+			if match.Wrong != "" {
+				return usage(match.Wrong)
+			}
+			shown := []vault.Archive{}
+			for _, a := range list {
+				if named(names, a.Database) && match.Match(a, time.Now()) {
+					shown = append(shown, a)
+				}
+			}
+			if p.json {
+				return p.printJSON(shown)
+			}
+			return p.printList(shown)
+		},
+	}
+	cmd.Flags().StringVar(&filter, "filter", "", "words: db:NAME age:>7d proof:restored is:damaged place:disk, ! before a word turns it round")
+	cmd.Flags().BoolVar(&p.json, "json", false, "one JSON array")
+	return cmd
+}
+
+func named(names []string, database string) bool {
+	for _, n := range names {
+		if n == database {
+			return true
+		}
+	}
+	return len(names) == 0
+}
+
+func (p *program) printList(list []vault.Archive) error {
+	header := []string{"ID", "DATABASE", "FINISHED", "AGE", "STATE", "TABLES", "ROWS", "STORED", "PROOF"}
+	rows := [][]string{}
+	for _, a := range list {
+		rows = append(rows, []string{a.ID, safetext.Line(a.Database), a.Finished.Local().Format("2006-01-02 15:04"), age(time.Since(a.Finished)), a.State,
+			fmt.Sprint(a.Tables), fmt.Sprint(a.Rows), size(a.Stored), string(a.Proof)})
+	}
+	return p.table(p.stdout, header, rows)
+}
+
+// table prints aligned columns, or with --plain tab-separated values
+// without a header.
+func (p *program) table(w io.Writer, header []string, rows [][]string) error {
+	if p.plain {
+		for _, r := range rows {
+			fmt.Fprintln(w, strings.Join(r, "\t"))
+		}
+		return nil
+	}
+	tw := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(tw, strings.Join(header, "\t"))
+	for _, r := range rows {
+		fmt.Fprintln(tw, strings.Join(r, "\t"))
+	}
+	return tw.Flush()
+}
+
+// age writes a span in its largest unit.
+func age(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", int(d.Seconds()))
+	case d < time.Hour:
+		return fmt.Sprintf("%dm", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh", int(d.Hours()))
+	}
+	return fmt.Sprintf("%dd", int(d.Hours()/24))
+}

@@ -1,0 +1,153 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"pgvault/fault"
+	"pgvault/safetext"
+	"pgvault/vault"
+)
+
+func (p *program) restoreCmd() *cobra.Command {
+	var o vault.RestoreOptions
+	cmd := &cobra.Command{
+		Use:   "restore ID|latest:DB",
+		Short: "Restore into a new database and prove that it is equal",
+		Long: "Restores an archive into a new database (or an existing, empty one), then compares\n" +
+			"every table's rows and SHA-256 with what was recorded in the dump's own snapshot.\n" +
+			"Exit code 5 and a list when anything differs. Needs the secret key of a recipient (-i).",
+		Args: usageArgs(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			p.kind = vault.KindRestore
+			if o.ToNew != "" && o.ToEmpty != "" {
+				return usage("--to-new and --to-empty exclude each other")
+			}
+			s, err := p.open()
+			if err != nil {
+				return err
+			}
+			o.ID, o.Identities = args[0], p.secrets()
+			plan, err := s.vault.PlanRestore(cmd.Context(), o)
+			if err != nil {
+				return err
+			}
+			plan.Same = p.again(plan.Same)
+			if p.dryRun {
+				return p.dryRestore(plan)
+			}
+			if !p.json && !p.quiet {
+				printPlan(p.stderr, plan)
+			}
+			return s.vault.Restore(cmd.Context(), plan, p.sink())
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.ToNew, "to-new", "", "name of the database to create (default: the old name with the archive's date)")
+	f.StringVar(&o.ToEmpty, "to-empty", "", "an existing, empty database to fill")
+	f.Var((*tableList)(&o.Tables), "tables", "only these tables, with what they need: a,schema.b; may be repeated")
+	f.IntVar(&o.Jobs, "jobs", 0, "load workers (default: defaults.jobs)")
+	f.BoolVar(&o.NoOwner, "no-owner", false, "objects belong to the restoring role, grants are left out")
+	f.BoolVar(&o.CreateRoles, "create-roles", false, "make missing roles, without login and password")
+	f.BoolVar(&o.SkipCompare, "no-compare", false, "skip the comparison: faster, and nothing is proven")
+	f.BoolVar(&p.json, "json", false, "JSON Lines, the last with type done")
+	return cmd
+}
+
+func (p *program) dryRestore(plan *vault.RestorePlan) error {
+	if p.json {
+		err := p.printJSON(map[string]any{"id": plan.Archive.ID, "target": plan.Target, "tables": plan.Tables, "left_out": plan.Left,
+			"checks": plan.Checks, "steps": plan.Steps, "same_as": plan.Same, "refused": plan.Refused()})
+		if err != nil {
+			return err
+		}
+	} else {
+		printPlan(p.stdout, plan)
+	}
+	if plan.Refused() {
+		return &exitCode{fault.Refused}
+	}
+	return nil
+}
+
+func printPlan(w io.Writer, plan *vault.RestorePlan) {
+	a := plan.Archive
+	fmt.Fprintf(w, "from   %s of %s, %d tables, %d rows\n", a.ID, safetext.Line(a.Database), a.Tables, a.Rows)
+	fmt.Fprintf(w, "to     %s\n", safetext.Line(plan.Target))
+	for _, t := range plan.Tables {
+		fmt.Fprintf(w, "table  %s\n", safetext.Line(t))
+	}
+	for _, t := range plan.Left {
+		fmt.Fprintf(w, "left out  %s\n", safetext.Line(t))
+	}
+	for _, c := range plan.Checks {
+		fmt.Fprintf(w, "%-2s     %s\n", c.State, safetext.Line(c.Text))
+		if c.State != "ok" && c.Do != "" {
+			fmt.Fprintf(w, "       do: %s\n", safetext.Line(c.Do))
+		}
+	}
+	for i, s := range plan.Steps {
+		fmt.Fprintf(w, "%d      %s\n", i+1, safetext.Line(s))
+	}
+	fmt.Fprintf(w, "same as  %s\n", safetext.Line(plan.Same))
+}
+
+// again adds to a command that does the same what this call was told of
+// configuration and vault.
+func (p *program) again(command string) string {
+	verb, ok := strings.CutPrefix(command, "pgvault ")
+	if !ok {
+		return command
+	}
+	words := "pgvault "
+	if p.config != "" {
+		words += "-c " + shellWord(p.config) + " "
+	}
+	if p.vaultName != "" {
+		words += "--vault " + shellWord(p.vaultName) + " "
+	}
+	return words + verb
+}
+
+// shellWord quotes a word for a POSIX shell where it needs to be.
+func shellWord(s string) string {
+	if s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:@%+,") == "" {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// tableList is a flag of table names, separated by commas as SQL separates
+// them: a comma within double quotes belongs to a name.
+type tableList []string
+
+// String implements pflag.Value.
+func (t *tableList) String() string { return strings.Join(*t, ",") }
+
+// Type implements pflag.Value.
+func (t *tableList) Type() string { return "names" }
+
+// Set implements pflag.Value.
+func (t *tableList) Set(s string) error {
+	quoted, from := false, 0
+	for i := range len(s) + 1 {
+		switch {
+		case i < len(s) && s[i] == '"':
+			quoted = !quoted
+		case i == len(s) || s[i] == ',' && !quoted:
+			name := strings.TrimSpace(s[from:i])
+			if name == "" {
+				return errors.New("a name is empty")
+			}
+			*t, from = append(*t, name), i+1
+		}
+	}
+	if quoted {
+		return errors.New("a double quote is not closed")
+	}
+	return nil
+}

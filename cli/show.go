@@ -1,0 +1,98 @@
+package cli
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"pgvault/pg"
+	"pgvault/safetext"
+	"pgvault/vault"
+	"pgvault/vault/archive"
+)
+
+func (p *program) showCmd() *cobra.Command {
+	var tables bool
+	cmd := &cobra.Command{
+		Use:   "show ID|latest:DB",
+		Short: "Show one archive; with a key, its tables",
+		Args:  usageArgs(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := p.open()
+			if err != nil {
+				return err
+			}
+			if tables && len(p.identities) == 0 {
+				return usage("--tables needs an identity (-i): the names of tables are encrypted")
+			}
+			ids := p.secrets()
+			a, c, err := s.vault.Show(cmd.Context(), args[0], ids)
+			if err != nil {
+				return err
+			}
+			if p.json {
+				doc := struct {
+					vault.Archive
+					Contents []archive.Table `json:"contents,omitempty"`
+				}{Archive: a}
+				if c != nil {
+					doc.Contents = c.Tables
+				}
+				return p.printJSON(doc)
+			}
+			p.printArchive(a)
+			if tables && c != nil {
+				fmt.Fprintln(p.stdout)
+				return p.printTables(c)
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&tables, "tables", false, "list the tables with rows and SHA-256 (needs -i)")
+	cmd.Flags().BoolVar(&p.json, "json", false, "one JSON document")
+	return cmd
+}
+
+func (p *program) printArchive(a vault.Archive) {
+	line := func(name, format string, v ...any) {
+		fmt.Fprintf(p.stdout, "%-9s %s\n", name, safetext.Line(fmt.Sprintf(format, v...)))
+	}
+	line("archive", "%s, number %d of %s", a.ID, a.Seq, a.Database)
+	line("made", "%s to %s (%s ago)", a.Started.Local().Format(time.RFC3339), a.Finished.Local().Format("15:04:05"), age(time.Since(a.Finished)))
+	line("source", "PostgreSQL %s, pg_dump %s", a.ServerVersion, a.DumpVersion)
+	line("content", "%d tables, %d rows, %s", a.Tables, a.Rows, size(a.Bytes))
+	line("stored", "%s", size(a.Stored))
+	for _, r := range a.Recipient {
+		line("opens for", "%s", r)
+	}
+	for _, c := range a.Copies {
+		line("copy", "%s: %s", c.Place, c.State)
+	}
+	line("state", "%s %s", a.State, a.Reason)
+	line("proof", "%s", a.Proof)
+	for _, r := range a.Proofs {
+		line("", "%s %s %s, %s, key %s: %s", r.At.Local().Format("2006-01-02 15:04"), r.Level, r.Result, r.By, orNone(r.Key), r.Note)
+	}
+	if a.Warnings > 0 {
+		line("warnings", "%d", a.Warnings)
+	}
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return s
+}
+
+func (p *program) printTables(c *archive.Contents) error {
+	rows := [][]string{}
+	for _, t := range c.Tables {
+		rows = append(rows, []string{safetext.Line(pg.QuoteName(t.Schema, t.Name)), fmt.Sprint(t.Rows), size(t.Bytes), t.SHA256})
+	}
+	for _, l := range c.Large {
+		rows = append(rows, []string{"large objects", fmt.Sprint(l.Count), size(l.Bytes), l.SHA256})
+	}
+	return p.table(p.stdout, []string{"TABLE", "ROWS", "BYTES", "SHA256"}, rows)
+}

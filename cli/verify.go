@@ -1,0 +1,45 @@
+package cli
+
+import (
+	"github.com/spf13/cobra"
+
+	"pgvault/vault"
+)
+
+func (p *program) verifyCmd() *cobra.Command {
+	var all bool
+	var level string
+	cmd := &cobra.Command{
+		Use:   "verify ID|latest:DB...",
+		Short: "Prove archives: intact, readable or restored",
+		Long: "intact    every stored byte as the signed manifest says; no key needed\n" +
+			"readable  decrypted and parsed to the last byte; needs a key (-i)\n" +
+			"restored  restored into a private scratch server, every table compared; needs a key",
+		RunE: func(cmd *cobra.Command, refs []string) error {
+			p.kind = vault.KindVerify
+			s, err := p.open()
+			if err != nil {
+				return err
+			}
+			if all {
+				list, err := s.vault.List(cmd.Context())
+				if err != nil {
+					return err
+				}
+				for _, a := range list {
+					refs = append(refs, a.ID)
+				}
+			}
+			if len(refs) == 0 && !all {
+				return usage("name an archive, latest:DB or --all")
+			}
+			return p.each(refs, func(ref string) error {
+				return s.vault.Verify(cmd.Context(), vault.VerifyOptions{ID: ref, Level: vault.Proof(level), Identities: p.secrets()}, p.sink())
+			})
+		},
+	}
+	cmd.Flags().StringVar(&level, "level", "intact", "intact, readable or restored")
+	cmd.Flags().BoolVar(&all, "all", false, "every archive of the vault")
+	cmd.Flags().BoolVar(&p.json, "json", false, "JSON Lines, the last with type done")
+	return cmd
+}

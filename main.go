@@ -1,0 +1,33 @@
+// Command pgvault is an encrypted, proven backup vault for PostgreSQL: on a
+// terminal a screen that people like to keep open, elsewhere a command line
+// for scripts and timers.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"pgvault/cli"
+	"pgvault/tui"
+)
+
+func main() {
+	os.Exit(run())
+}
+
+func run() int {
+	harden()
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	return cli.Main(ctx, os.Args[1:], screen)
+}
+
+// screen shows the terminal UI; the two faces meet only here.
+func screen(ctx context.Context, d cli.Desk, o cli.ScreenOptions) error {
+	return tui.Run(ctx, d, tui.Options{
+		NoColor: o.NoColor, ASCII: o.ASCII, Mouse: o.Mouse, UTC: o.UTC,
+		ReadOnly: o.ReadOnly, SlowLine: o.SlowLine, Identity: o.Identity,
+	})
+}
