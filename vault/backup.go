@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"pgvault/fault"
 	"pgvault/pg"
@@ -104,8 +105,8 @@ func (b *backup) openKeys(ctx context.Context) (err error) {
 	if err := b.v.writable(); err != nil {
 		return err
 	}
-	if b.o.Database == "" {
-		return &fault.Error{What: "no database was named", Left: "nothing was started", Do: "name one, or add a [[database]] to the configuration", Code: fault.Usage}
+	if b.o.Database == "" || !utf8.ValidString(b.o.Database) {
+		return &fault.Error{What: "no database was named, or its name is not UTF-8", Left: "nothing was started", Do: "name one, or add a [[database]] to the configuration", Code: fault.Usage}
 	}
 	if b.to, err = archive.LoadRecipients(c.RecipientsFile); err != nil {
 		return err

@@ -163,8 +163,8 @@ func (v *Vault) Init(ctx context.Context) error {
 func (v *Vault) trust(vf *archive.VaultFile) (*archive.Trust, error) {
 	var lines []string
 	if v.c.SigningKey != "" {
-		if s, err := archive.LoadSigner(v.c.SigningKey); err == nil {
-			lines = append(lines, s.Public())
+		if public, err := archive.PublicOf(v.c.SigningKey); err == nil {
+			lines = append(lines, public)
 		} else if !errors.Is(err, os.ErrNotExist) {
 			return nil, err
 		}

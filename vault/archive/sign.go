@@ -71,6 +71,22 @@ func LoadSigner(path string) (*Signer, error) {
 	return &Signer{key}, nil
 }
 
+// PublicOf gives the public half of the signing key in path, in
+// authorized_keys form. It asks no agent: who only reads needs no signer.
+func PublicOf(path string) (string, error) {
+	src, err := os.ReadFile(path)
+	if err == nil {
+		if pub, _, _, _, perr := ssh.ParseAuthorizedKey(src); perr == nil {
+			return string(bytes.TrimSpace(ssh.MarshalAuthorizedKey(pub))), nil
+		}
+	}
+	s, err := LoadSigner(path)
+	if err != nil {
+		return "", err
+	}
+	return s.Public(), nil
+}
+
 func agentSigner(path string, pub ssh.PublicKey) (*Signer, error) {
 	conn, err := net.Dial("unix", os.Getenv("SSH_AUTH_SOCK"))
 	if err != nil {
