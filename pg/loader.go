@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -70,8 +71,9 @@ func (l *Loader) Copy(ctx context.Context, schema, table, copyStmt string, rows 
 	if err := l.exec(ctx, "BEGIN; TRUNCATE ONLY "+name); err != nil {
 		return 0, l.fail(ctx, schema, table, err)
 	}
-	src := &readErrors{r: rows}
+	src := &borrowed{r: rows}
 	tag, err := l.conn.PgConn().CopyFrom(ctx, src, copyStmt)
+	src.giveBack()
 	if src.err != nil {
 		l.rollback(ctx)
 		return 0, src.err
@@ -83,6 +85,37 @@ func (l *Loader) Copy(ctx context.Context, schema, table, copyStmt string, rows 
 		return 0, l.fail(ctx, schema, table, err)
 	}
 	return tag.RowsAffected(), nil
+}
+
+// borrowed is a reader for the time of one call. The driver reads in a
+// goroutine of its own, and when ctx ends or the connection is lost it returns
+// while that one still reads: the caller would close what is being read.
+type borrowed struct {
+	mu  sync.Mutex
+	r   io.Reader // nil once given back
+	err error
+}
+
+// Read implements io.Reader; it remembers an error of reading, to tell it
+// from one of the server.
+func (b *borrowed) Read(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.r == nil {
+		return 0, io.ErrClosedPipe
+	}
+	n, err := b.r.Read(p)
+	if err != nil && err != io.EOF {
+		b.err = err
+	}
+	return n, err
+}
+
+// giveBack waits for a Read that is under way; there is none after it.
+func (b *borrowed) giveBack() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.r = nil
 }
 
 func (l *Loader) rollback(ctx context.Context) {

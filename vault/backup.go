@@ -56,6 +56,9 @@ func (v *Vault) Backup(ctx context.Context, o BackupOptions, sink Sink) error {
 	}
 	b.run = newRun(sink, v.now, RunStarted{Kind: KindBackup, ID: id, Database: o.Database, Stages: stages})
 	err = b.finish(ctx, b.do(ctx))
+	if b.vf == nil && o.Database != "" { // it failed before it came to the vault
+		b.vf, _ = v.vaultFile(context.WithoutCancel(ctx), nil)
+	}
 	v.rememberEnd(b.vf, o.Database, err)
 	return err
 }

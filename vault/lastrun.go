@@ -42,7 +42,7 @@ func (v *Vault) rememberEnd(vf *archive.VaultFile, database string, err error) {
 		_ = os.Remove(path)
 	case code == fault.Cancelled || code == fault.Running || v.c.ReadOnly:
 	case os.MkdirAll(filepath.Dir(path), 0o700) == nil:
-		_ = os.WriteFile(path, []byte(v.now().UTC().Format(time.RFC3339)+"\n"), 0o600)
+		_ = os.WriteFile(path, []byte(v.now().UTC().Format(time.RFC3339Nano)+"\n"), 0o600)
 	}
 }
 

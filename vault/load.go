@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"slices"
 	"sort"
 	"sync"
 
@@ -166,7 +167,29 @@ func (r *restoration) loadLargeObjects(ctx context.Context, w blockWork) error {
 		return err
 	}
 	defer in.Close()
-	return r.pgRestore(ctx, pg.RestoreOptions{Section: "data", Stdin: in, IDs: []int{w.entry.ID}})
+	return r.pgRestore(ctx, pg.RestoreOptions{Section: "data", Stdin: in, IDs: r.largeObjectEntries(w.entry)})
+}
+
+// largeObjectEntries gives a block's entry and, before it, what pg_dump 17
+// and newer put into the data section beside it: the entry that makes the
+// large objects, and their grants and comments. Older ones make them in
+// pre-data.
+func (r *restoration) largeObjectEntries(block *dumpfile.Entry) []int {
+	var ids []int
+	makes := map[int]bool{}
+	for i := range r.toc.Entries {
+		e := &r.toc.Entries[i]
+		switch {
+		case e.Desc == "BLOB METADATA" && slices.Contains(block.Deps, e.ID):
+			makes[e.ID] = true
+			ids = append(ids, e.ID)
+		case e.Desc == "ACL" || e.Desc == "COMMENT" || e.Desc == "SECURITY LABEL":
+			if slices.ContainsFunc(e.Deps, func(id int) bool { return makes[id] }) {
+				ids = append(ids, e.ID)
+			}
+		}
+	}
+	return append(ids, block.ID)
 }
 
 // setSequences sets every sequence to where it stood.
