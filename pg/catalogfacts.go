@@ -6,10 +6,6 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// sorted orders bytewise: columns of type name have the collation C, their
-// cast to text has the database's.
-const sorted = ` ORDER BY n.nspname, c.relname`
-
 // names reads rows of (schema, name), quoted and joined.
 func (s *Snapshot) names(ctx context.Context, sql string) ([]string, error) {
 	rows, _ := s.conn.Query(ctx, sql)

@@ -53,7 +53,9 @@ type Dump struct {
 	settings Settings
 	o        DumpOptions
 	version  string
-	short    bool // the last piece was short
+	pause    time.Duration // before the pipe is emptied again
+	taken    int           // bytes since the last pause
+	drained  bool          // the pipe was empty after the last piece
 	ctx      context.Context
 
 	once sync.Once
@@ -155,21 +157,33 @@ func (s Settings) targetArg(database string) (string, error) {
 
 // pg_dump writes a pipe in pieces of 4 KiB. A reader that keeps up would be
 // woken for each of them, some 400 000 times for 1.5 GB, at a cost that both
-// processes and the server pay. After a short piece Read lets the pipe fill
-// instead: it holds what comes in a millisecond up to 1 GB/s, so that pg_dump
-// never waits for the pause.
+// processes and the server pay. So Read lets the pipe fill for a moment
+// before it takes all there is. The pause follows pg_dump's speed, so that
+// the pipe is about half full when it ends and pg_dump never waits for it.
 const (
-	shortPiece = 128 << 10
-	fillPause  = time.Millisecond
+	firstPause  = time.Millisecond
+	longPause   = 16 * time.Millisecond
+	littleTaken = pipeSize / 4
+	muchTaken   = pipeSize * 5 / 8
 )
 
 // Read gives the archive as pg_dump writes it.
 func (d *Dump) Read(p []byte) (int, error) {
-	if d.short {
-		time.Sleep(fillPause)
+	if d.drained {
+		switch {
+		case d.pause == 0:
+			d.pause = firstPause
+		case d.taken < littleTaken:
+			d.pause = min(d.pause*5/4, longPause)
+		case d.taken > muchTaken:
+			d.pause /= 2
+		}
+		d.taken = 0
+		time.Sleep(d.pause)
 	}
 	n, err := d.out.Read(p)
-	d.short = n < shortPiece
+	d.taken += n
+	d.drained = n < len(p)
 	return n, err
 }
 

@@ -41,7 +41,7 @@ var school = []string{
 }
 
 // tableOf is how a test loads one table.
-type tableOf struct{ schema, name, copy, data string }
+type tableOf struct{ copy, data string }
 
 // tablesOf takes the COPY statements and rows out of a plain-text dump.
 func tablesOf(t *testing.T, s pg.Settings, database string) []tableOf {

@@ -14,7 +14,6 @@ import (
 // archives is the start page: the list with its filter, and the selected
 // archive below it where there is room.
 type archives struct {
-	base
 	all    []vault.Archive
 	loaded bool
 	err    error // the newest reading failed

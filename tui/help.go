@@ -9,7 +9,6 @@ import (
 // help lists the keymap of what is below it: the very bindings that work
 // there. Typing searches, Enter runs the line.
 type help struct {
-	base
 	all   keymap
 	find  input
 	shown keymap

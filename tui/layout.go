@@ -47,11 +47,6 @@ func padRight(s string, w int) string {
 	return s + strings.Repeat(" ", max(w-ansi.StringWidth(s), 0))
 }
 
-// padLeft fills s with spaces on its left to w cells.
-func padLeft(s string, w int) string {
-	return strings.Repeat(" ", max(w-ansi.StringWidth(s), 0)) + s
-}
-
 // spread puts left at the start and right at the end of w cells; right gives
 // way where both do not fit.
 func spread(left, right string, w int) string {

@@ -8,9 +8,8 @@ import (
 // tells the engine that nobody will answer.
 type passphrase struct {
 	base
-	q        *question
-	in       input
-	revealed bool
+	q  *question
+	in input
 }
 
 // cmdReveal shows what was typed, for someone who is alone.

@@ -111,6 +111,10 @@ func (b *backup) openKeys(ctx context.Context) (err error) {
 	if b.o.Database == "" || !utf8.ValidString(b.o.Database) {
 		return &fault.Error{What: "no database was named, or its name is not UTF-8", Left: "nothing was started", Do: "name one, or add a [[database]] to the configuration", Code: fault.Usage}
 	}
+	if c.RecipientsFile == "" || c.SigningKey == "" {
+		return &fault.Error{What: "the configuration names no recipients or no signing key", Why: "keys.recipients_file or keys.signing_key is not set",
+			Left: "nothing was dumped or written", Do: "set both, or run pgvault init, which makes them", Code: fault.Usage}
+	}
 	if b.to, err = archive.LoadRecipients(c.RecipientsFile); err != nil {
 		return err
 	}

@@ -55,7 +55,10 @@ func (b *backup) dump(ctx context.Context) error {
 	b.contents.Dump.Frames = w.Frames()
 	b.contents.Dump.Length = s.length
 	b.manifest.Parts = []archive.Part{part}
-	b.manifest.Tables, b.manifest.Rows, b.manifest.Bytes = len(b.contents.Tables), s.rows, s.length
+	b.manifest.Tables, b.manifest.Bytes = len(b.contents.Tables), s.length
+	for _, t := range b.contents.Tables {
+		b.manifest.Rows += t.Rows
+	}
 	return nil
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"pgvault/fault"
 	"pgvault/pg"
+	"pgvault/pg/dumpfile"
 	"pgvault/vault/archive"
 )
 
@@ -188,11 +189,13 @@ func (p *RestorePlan) checkTarget(ctx context.Context) error {
 
 func (p *RestorePlan) describeSteps() {
 	r := p.prep.r
-	var rows, bytes int64
-	work := r.work()
-	for _, w := range work {
-		rows += w.want.rows
+	var rows, tables, bytes int64
+	for _, w := range r.work() {
 		bytes += w.bytes
+		if w.kind == dumpfile.Data {
+			tables++
+			rows += w.want.rows
+		}
 	}
 	if r.only == nil {
 		p.step("check the SHA-256 of every stored byte (%d MiB)", p.Archive.Stored>>20)
@@ -200,7 +203,7 @@ func (p *RestorePlan) describeSteps() {
 	if !p.Empty {
 		p.step("create database %s", p.Target)
 	}
-	p.step("load %d rows of %d tables, %d at a time (%d MiB)", rows, len(work), r.jobs, bytes>>20)
+	p.step("load %d rows of %d tables, %d at a time (%d MiB)", rows, tables, r.jobs, bytes>>20)
 	p.step("build indexes and keys, then settings, grants and statistics")
 	if !p.o.SkipCompare {
 		p.step("compare every table's rows and SHA-256 with the archive's record")

@@ -112,17 +112,6 @@ func all[E Event](p *tape) []E {
 	return out
 }
 
-// table gives the last TableDone of a name in a stage.
-func (p *tape) table(stage Stage, name string) TableDone {
-	var out TableDone
-	for _, d := range all[TableDone](p) {
-		if d.Stage == stage && d.Name == name {
-			out = d
-		}
-	}
-	return out
-}
-
 func (w *world) backup(o BackupOptions) *tape {
 	w.t.Helper()
 	return w.backupCtx(w.t.Context(), o, nil)

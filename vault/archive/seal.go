@@ -9,7 +9,6 @@ import (
 	"io"
 
 	"filippo.io/age"
-	"github.com/klauspost/compress/zstd"
 
 	"pgvault/fault"
 	"pgvault/vault/store"
@@ -40,10 +39,10 @@ type PartWriter struct {
 	object store.Writer
 	sum    *sumWriter
 	age    io.WriteCloser
-	zstd   *zstd.Encoder
-	packed *countWriter
+	packer *packer
 	plain  int64
-	frames []Frame
+	cuts   []int64 // where frames begin in the uncompressed bytes, after the first
+	ends   []int64 // the same in the zstd stream; the packer's until it has ended
 }
 
 // Part begins a part.
@@ -52,16 +51,13 @@ func (s *Sealer) Part(ctx context.Context, name string) (*PartWriter, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &PartWriter{name: name, object: object, sum: &sumWriter{w: object, hash: sha256.New()}, frames: []Frame{{}}}
+	w := &PartWriter{name: name, object: object, sum: &sumWriter{w: object, hash: sha256.New()}}
 	if w.age, err = age.Encrypt(w.sum, s.recipients...); err != nil {
 		_ = object.Abort()
 		return nil, fmt.Errorf("sealing %s: %w", name, err)
 	}
-	w.packed = &countWriter{w: w.age}
-	// The fastest level, but with entropy coding of literals that did not
-	// match: hex of bytea then shrinks by half at hardly any cost.
-	w.zstd, err = zstd.NewWriter(w.packed, zstd.WithEncoderLevel(zstd.SpeedFastest),
-		zstd.WithAllLitEntropyCompression(true), zstd.WithEncoderConcurrency(2), zstd.WithZeroFrames(true))
+	packed := &countWriter{w: w.age}
+	w.packer, err = newPacker(packed, func() { w.ends = append(w.ends, packed.n) })
 	if err != nil {
 		_ = object.Abort()
 		return nil, fmt.Errorf("sealing %s: %w", name, err)
@@ -75,7 +71,7 @@ func (w *PartWriter) Write(p []byte) (int, error) {
 		return 0, &fault.Error{Op: "seal", What: fmt.Sprintf("%s would be larger than %d MiB, which no reader takes", w.name, MaxContents>>20),
 			Why: "the database has too many objects for this format", Left: "no archive was made; all older ones are as they were", Do: "divide the database, or report this"}
 	}
-	n, err := w.zstd.Write(p)
+	n, err := w.packer.Write(p)
 	w.plain += int64(n)
 	return n, err
 }
@@ -83,19 +79,21 @@ func (w *PartWriter) Write(p []byte) (int, error) {
 // Cut ends the zstd frame and begins another, so that a reader can start
 // there. Two cuts at one place make one frame.
 func (w *PartWriter) Cut() error {
-	if w.frames[len(w.frames)-1].Dump == w.plain {
+	if w.plain == 0 || len(w.cuts) > 0 && w.cuts[len(w.cuts)-1] == w.plain {
 		return nil
 	}
-	if err := w.zstd.Close(); err != nil {
-		return err
-	}
-	w.frames = append(w.frames, Frame{Dump: w.plain, Zstd: w.packed.n})
-	w.zstd.Reset(w.packed)
-	return nil
+	w.cuts = append(w.cuts, w.plain)
+	return w.packer.Cut()
 }
 
-// Frames gives the frame index so far.
-func (w *PartWriter) Frames() []Frame { return w.frames }
+// Frames gives the frame index. It is there after Close.
+func (w *PartWriter) Frames() []Frame {
+	frames := []Frame{{}}
+	for i, at := range w.cuts {
+		frames = append(frames, Frame{Dump: at, Zstd: w.ends[i]})
+	}
+	return frames
+}
 
 // Stored is how many encrypted bytes were handed to the place so far; a
 // little behind what was written, because compression runs beside it.
@@ -104,7 +102,7 @@ func (w *PartWriter) Stored() int64 { return w.sum.count() }
 // Close finishes zstd and age and publishes the part. After an error
 // nothing of it is visible.
 func (w *PartWriter) Close(ctx context.Context) (Part, error) {
-	err := w.zstd.Close()
+	err := w.packer.Close()
 	if err == nil {
 		err = w.age.Close()
 	}
@@ -120,7 +118,7 @@ func (w *PartWriter) Close(ctx context.Context) (Part, error) {
 
 // Abort gives the part up. It may be called after Close.
 func (w *PartWriter) Abort() {
-	w.zstd.Reset(nil)
+	w.packer.Abort()
 	_ = w.object.Abort()
 }
 
