@@ -34,11 +34,11 @@ type piece struct {
 }
 
 const (
-	pieceSize  = 256 << 10
-	pieceCount = 6
+	pieceSize  = 1 << 20
+	pieceCount = 4
 	// yieldNice is the thread's nice value: enough to stand back, not so
 	// much that it starves.
-	yieldNice = 5
+	yieldNice = 10
 )
 
 // newPacker writes zstd frames to w and calls cut, in the packer's thread,
