@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 func withCluster(m *testing.M) int {
 	var err error
 	cluster, err = pgtest.Start(context.Background(), pgtest.Options{
-		BinDir: os.Getenv("PGVAULT_TEST_BIN_DIR"), // another version than the newest installed
+		BinDir: os.Getenv("PGVAULT_TEST_BINDIR"), // another version than the newest installed
 		Conf:   map[string]string{"listen_addresses": "127.0.0.1", "port": freePort(), "max_connections": "100"},
 		HBA:    []string{"host all all 127.0.0.1/32 scram-sha-256"},
 	})

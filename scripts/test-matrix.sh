@@ -1,6 +1,7 @@
 #!/bin/bash
-# test-matrix.sh [MAJOR...]: runs the tests named Matrix against the server and
-# client programs of PostgreSQL 13, 17 and 18, or of the majors given. The
+# test-matrix.sh [MAJOR...]: runs all tests of pg and pg/dumpfile, and those
+# named Matrix elsewhere, against the server and client programs of PostgreSQL
+# 13, 17 and 18, or of the majors given. The
 # programs are fetched once and kept below MATRIX_DIR.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -25,7 +26,8 @@ for major in "${majors[@]}"; do
 	bin=$(scripts/get-postgres.sh "${suite[$major]}" "$major" "$dir/postgresql-$major" | tail -n 1)
 	echo "== $("$bin/postgres" --version)"
 	log=$(mktemp)
-	if ! PGVAULT_TEST_BINDIR=$bin go test -count=1 -timeout 20m -v -run Matrix ./pg/dumpfile ./pg ./vault ./sample >"$log" 2>&1; then
+	export PGVAULT_TEST_BINDIR=$bin
+	if ! { go test -count=1 -timeout 20m ./pg/dumpfile ./pg && go test -count=1 -timeout 20m -v -run Matrix ./vault ./sample; } >"$log" 2>&1; then
 		cat "$log"
 		failed+=("$major")
 	else

@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// server starts the cluster on first use. PGVAULT_TEST_PGBIN names the folder
+// server starts the cluster on first use. PGVAULT_TEST_BINDIR names the folder
 // of other programs than the newest installed ones.
 func server(t testing.TB) *cluster {
 	t.Helper()
@@ -50,7 +50,7 @@ func server(t testing.TB) *cluster {
 }
 
 func startCluster() (*cluster, error) {
-	bin := os.Getenv("PGVAULT_TEST_PGBIN")
+	bin := os.Getenv("PGVAULT_TEST_BINDIR")
 	if bin == "" {
 		found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
 		if len(found) == 0 {
