@@ -92,7 +92,7 @@ func (p *program) printJSON(v any) error {
 
 // writeJSON writes v and a newline in one write. Whatever a terminal would
 // take for more than text (C1 controls, bidirectional overrides) is written
-// as \uXXXX, which means the same to a reader.
+// as \u and four hex digits, which means the same to a reader.
 func writeJSON(w io.Writer, v any, indent string) error {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)

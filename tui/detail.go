@@ -24,12 +24,8 @@ func (s *detail) keys(e env) keymap {
 }
 
 func (s *detail) do(e env, c command) []action {
-	if n, ok := moved(c, s.top, max(s.lines-s.h+1, 1), s.h); ok {
-		if n == s.top {
-			return []action{say("no more lines there")}
-		}
-		s.top = n
-		return nil
+	if acts, ok := scrolled(c, &s.top, s.lines, s.h); ok {
+		return acts
 	}
 	return doArchive(e, s.archive, c)
 }

@@ -180,3 +180,14 @@ func moved(c command, sel, n, h int) (int, bool) {
 	}
 	return max(min(sel, n-1), 0), true
 }
+
+// scrolled moves the top line of a page of lines lines, of which h are on
+// the screen; ok is false for a command that does not move.
+func scrolled(c command, top *int, lines, h int) (acts []action, ok bool) {
+	n, ok := moved(c, *top, max(lines-h+1, 1), h)
+	if ok && n == *top {
+		return []action{say("no more lines there")}, true
+	}
+	*top = n
+	return nil, ok
+}
