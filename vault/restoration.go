@@ -100,7 +100,12 @@ func (r *restoration) createSchema(ctx context.Context, makeDatabase bool) error
 
 // finishSchema makes indexes, keys, triggers and all else after the rows.
 func (r *restoration) finishSchema(ctx context.Context) error {
-	return r.pgRestore(ctx, pg.RestoreOptions{Section: "post-data", Jobs: r.jobs, IDs: r.ids("post-data")})
+	for _, p := range postPasses(r.toc, r.ids("post-data"), r.jobs) {
+		if err := r.pgRestore(ctx, pg.RestoreOptions{Section: "post-data", Jobs: p.jobs, IDs: p.ids}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // pgRestore runs pg_restore on the table of contents, which holds no rows,
