@@ -114,6 +114,8 @@ type RestoreOptions struct {
 // passphrase callback for encrypted ones. Nothing of it is kept after a run.
 type Identities struct {
 	Files      []string // "-" is standard input
+	Texts      []string // identities as text: lines of an identity file
+	Unlocked   []string // answers of `pgvault unlock`
 	Passphrase func(prompt string) (string, error)
 }
 

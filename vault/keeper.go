@@ -1,0 +1,110 @@
+package vault
+
+import (
+	"context"
+	"time"
+)
+
+// Explained is a fact in four lines.
+type Explained struct {
+	What string `json:"what"`
+	Why  string `json:"why"`
+	Left string `json:"left"`
+	Do   string `json:"do"`
+}
+
+// DatabaseHealth is a database's status with the reason for it.
+type DatabaseHealth struct {
+	DatabaseStatus
+	Archives  int       `json:"archives"` // good ones
+	Copies    int       `json:"copies"`   // of the newest good archive, good ones
+	Places    int       `json:"places"`   // configured
+	Explained Explained `json:"explained"`
+	Job       string    `json:"job,omitempty"` // the running job
+}
+
+// PlaceHealth is what is known of one place.
+type PlaceHealth struct {
+	Name  string `json:"name"`
+	URL   string `json:"url"`
+	State string `json:"state"` // ok, ! or x
+	Text  string `json:"text"`  // "188 of 500 GiB free", "unreachable: …"
+	Free  int64  `json:"free"`  // bytes, -1 unknown
+	Total int64  `json:"total"` // bytes, -1 unknown
+}
+
+// Health is the whole vault at one moment.
+type Health struct {
+	At        time.Time        `json:"at"`
+	Databases []DatabaseHealth `json:"databases"` // worst first
+	Places    []PlaceHealth    `json:"places"`
+	Keys      []string         `json:"keys"`     // names of the recipients
+	KeyUsed   *time.Time       `json:"key_used"` // when a real identity last opened an archive
+	Warnings  []Explained      `json:"warnings"` // of the vault as a whole: nothing starts backups, one recipient, the trail is broken
+}
+
+// AtRisk counts the databases that could lose more than is allowed.
+func (h *Health) AtRisk() int {
+	n := 0
+	for _, d := range h.Databases {
+		if d.State != "ok" && d.State != "running" {
+			n++
+		}
+	}
+	return n
+}
+
+// Listing is the archives as they were known at a moment.
+type Listing struct {
+	Archives []Archive
+	At       time.Time
+	Cached   bool // from the state folder; the place was not asked
+}
+
+// DeletePlan is what deleting an archive will do, as data.
+type DeletePlan struct {
+	Archive Archive
+	Files   []string // exact names, in the order of removal: the manifest first
+	Bytes   int64
+	Refused string   // why it is not done at all, empty when it may be
+	Notes   []string // what a person should know: "it is not the newest good one"
+}
+
+// TableInfo is one table of an archive's contents.
+type TableInfo struct {
+	Name   string `json:"name"` // schema.name, quoted where SQL needs quotes
+	Rows   int64  `json:"rows"`
+	Bytes  int64  `json:"bytes"`
+	SHA256 string `json:"sha256"`
+}
+
+// Access is what the person at the screen may do.
+type Access struct {
+	User   string // who looks
+	Owner  string // whose vault it is, empty when unknown
+	System bool   // system mode: /etc/pgvault, /var/lib/pgvault
+	Act    bool
+	Why    string // why not, where Act is false: one line with the remedy
+}
+
+// Keeper changes what is kept, never what is in an archive.
+type Keeper interface {
+	// Listing gives the archives: with fresh false at once from the state
+	// folder where a listing is remembered.
+	Listing(ctx context.Context, fresh bool) (Listing, error)
+	Health(ctx context.Context) (*Health, error)
+	Pin(ctx context.Context, id string, pinned bool) error
+	// PlanDelete changes nothing; Delete applies the plan it was given, and
+	// refuses it when the archives have changed meanwhile.
+	PlanDelete(ctx context.Context, id string) (*DeletePlan, error)
+	Delete(ctx context.Context, p *DeletePlan) error
+	// Tables opens an archive's contents.
+	Tables(ctx context.Context, id string, ids Identities) ([]TableInfo, error)
+	// UnlockRequest gives the text to take to `pgvault unlock`; its answer
+	// goes into Identities.Unlocked.
+	UnlockRequest(ctx context.Context, id string) (string, error)
+	// TryKeys tells by the header alone whether these identities open the
+	// archive, and their names.
+	TryKeys(ctx context.Context, id string, ids Identities) (string, error)
+	Access() Access
+}
