@@ -18,7 +18,7 @@ import (
 // holds it until its standard input ends.
 func TestMain(m *testing.M) {
 	if dir := os.Getenv("PGVAULT_TEST_LOCK"); dir != "" {
-		unlock, err := Lock(dir, "db", "a backup of db")
+		unlock, err := Lock(dir, "db", "a backup of db", "")
 		fmt.Println(fault.CodeOf(err))
 		if err == nil {
 			_, _ = bufio.NewReader(os.Stdin).ReadString(0)
@@ -62,12 +62,12 @@ func TestLockOfAnotherProcess(t *testing.T) {
 	if code != "0" || !Held(dir, "db") || Held(dir, "other") {
 		t.Errorf("the other process got code %s, Held %v", code, Held(dir, "db"))
 	}
-	_, err := Lock(dir, "db", "a backup of db")
+	_, err := Lock(dir, "db", "a backup of db", "")
 	e := fault.As(err)
 	if e.Code != fault.Running || e.What == "" || e.Why == "" || e.Left == "" || e.Do == "" {
 		t.Errorf("%+v", e)
 	}
-	if unlock, err := Lock(dir, "other", "x"); err != nil {
+	if unlock, err := Lock(dir, "other", "x", ""); err != nil {
 		t.Error(err)
 	} else {
 		unlock()
@@ -78,7 +78,7 @@ func TestLockOfAnotherProcess(t *testing.T) {
 	if Held(dir, "db") {
 		t.Error("held by a dead process")
 	}
-	unlock, err := Lock(dir, "db", "a backup of db")
+	unlock, err := Lock(dir, "db", "a backup of db", "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +99,7 @@ func TestTwentyAtOnce(t *testing.T) {
 	release := make(chan struct{})
 	for range 20 {
 		wg.Go(func() {
-			unlock, err := Lock(dir, "db", "x")
+			unlock, err := Lock(dir, "db", "x", "")
 			if err != nil {
 				if fault.CodeOf(err) != fault.Running {
 					t.Error(err)
@@ -139,7 +139,7 @@ func TestLookingIsNotHolding(t *testing.T) {
 		})
 	}
 	for range 2000 {
-		unlock, err := Lock(dir, "db", "x")
+		unlock, err := Lock(dir, "db", "x", "")
 		if err != nil {
 			t.Errorf("refused though nobody held it: %v", err)
 			break
@@ -155,7 +155,7 @@ func TestStateFolderUnusable(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, err := Lock(filepath.Join(file, "locks"), "db", "x")
+	_, err := Lock(filepath.Join(file, "locks"), "db", "x", "")
 	if e := fault.As(err); err == nil || e.Why == "" || e.Left == "" || e.Do == "" {
 		t.Errorf("%+v", e)
 	}
@@ -163,7 +163,7 @@ func TestStateFolderUnusable(t *testing.T) {
 
 func TestLockFilesArePrivate(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "state", "locks")
-	unlock, err := Lock(dir, "db", "x")
+	unlock, err := Lock(dir, "db", "x", "")
 	if err != nil {
 		t.Fatal(err)
 	}
