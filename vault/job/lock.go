@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/gofrs/flock"
 
@@ -34,13 +35,20 @@ func Lock(dir, name, what, holder string) (func(), error) {
 		_ = l.Unlock()
 		return nil, stateError(dir, err)
 	}
-	return func() { _ = l.Unlock() }, nil
+	return func() {
+		_ = os.Truncate(l.Path(), 0) // nobody's any more
+		_ = l.Unlock()
+	}, nil
 }
 
 func heldError(path, what string) error {
 	e := &fault.Error{Op: "lock", What: what + " is already running", Why: "another process holds " + path,
 		Left: "that run goes on; nothing else was started", Do: "wait for it, or look who holds it: fuser " + path, Code: fault.Running}
-	if id := readHolder(path); id != "" {
+	id := readHolder(path)
+	for end := time.Now().Add(100 * time.Millisecond); id == "" && time.Now().Before(end); id = readHolder(path) {
+		time.Sleep(5 * time.Millisecond) // it may have taken the lock a moment ago
+	}
+	if id != "" {
 		e.Why, e.Do = "job "+id+" holds the lock", "pgvault job watch "+id
 	}
 	return e

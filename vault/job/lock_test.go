@@ -15,8 +15,11 @@ import (
 )
 
 // TestMain is also the other process of these tests: it takes a lock and
-// holds it until its standard input ends.
+// holds it until its standard input ends, or is a runner (spawn_test.go).
 func TestMain(m *testing.M) {
+	if what := os.Getenv("PGVAULT_TEST_RUNNER"); what != "" {
+		os.Exit(beRunner(what))
+	}
 	if dir := os.Getenv("PGVAULT_TEST_LOCK"); dir != "" {
 		unlock, err := Lock(dir, "db", "a backup of db", "")
 		fmt.Println(fault.CodeOf(err))
@@ -63,6 +66,9 @@ func TestLockOfAnotherProcess(t *testing.T) {
 		t.Errorf("the other process got code %s, Held %v", code, Held(dir, "db"))
 	}
 	_, err := Lock(dir, "db", "a backup of db", "")
+	if e := fault.As(err); strings.Contains(e.Why, "job ") || Holder(dir, "db") != "" {
+		t.Errorf("the lock of no job names one: %+v", e)
+	}
 	e := fault.As(err)
 	if e.Code != fault.Running || e.What == "" || e.Why == "" || e.Left == "" || e.Do == "" {
 		t.Errorf("%+v", e)
@@ -172,5 +178,22 @@ func TestLockFilesArePrivate(t *testing.T) {
 		if st, err := os.Stat(path); err != nil || st.Mode().Perm() != want {
 			t.Errorf("%s: %v, %v", path, st.Mode(), err)
 		}
+	}
+}
+
+// TestLockNamesItsJob for whom it keeps out.
+func TestLockNamesItsJob(t *testing.T) {
+	dir, id := t.TempDir(), "20261122T213000Z-7f3a"
+	unlock, err := Lock(dir, "db", "a backup of db", id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = Lock(dir, "db", "a backup of db", "20261122T213001Z-0000")
+	if e := fault.As(err); e.Code != fault.Running || !strings.Contains(e.Why, id) || !strings.Contains(e.Do, id) || Holder(dir, "db") != id {
+		t.Errorf("%+v, holder %q", e, Holder(dir, "db"))
+	}
+	unlock()
+	if got := Holder(dir, "db"); got != "" {
+		t.Errorf("a free lock is held by %q", got)
 	}
 }
