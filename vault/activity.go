@@ -155,7 +155,7 @@ func span(d time.Duration) string {
 		word string
 		of   time.Duration
 	}{{"day", 24 * time.Hour}, {"hour", time.Hour}, {"minute", time.Minute}} {
-		if n := int64(d / u.of); n > 1 || n == 1 && d < 2*u.of {
+		if n := int64(d / u.of); n > 1 || d == u.of {
 			return plural(n, u.word)
 		}
 	}

@@ -160,7 +160,7 @@ func outcome(d RunDone) string {
 	case d.TablesTotal > 0:
 		return fmt.Sprintf("%s: %d of %d tables equal", d.Proof, d.TablesEqual, d.TablesTotal)
 	case d.Kind == KindBackup:
-		return fmt.Sprintf("%s: %d tables, %d rows", d.Proof, d.Tables, d.Rows)
+		return fmt.Sprintf("%s: %s, %s", d.Proof, plural(int64(d.Tables), "table"), plural(d.Rows, "row"))
 	}
 	return string(d.Proof)
 }
