@@ -44,7 +44,7 @@ func (p *program) open() (*session, error) {
 func (p *program) vaultConfig(conf *config.Config) vault.Config {
 	c := vault.Config{
 		Name: conf.Vault.Name, Label: conf.Vault.Label, Version: Version, Server: conf.Server,
-		StateDir: config.StateDir(), ReadOnly: p.readOnly,
+		StateDir: config.StateDir(), ReadOnly: p.readOnly, Runner: p.runner(),
 		RecipientsFile: conf.Keys.RecipientsFile, AllowOne: conf.Keys.AllowOneRecipient,
 		SigningKey: conf.Keys.SigningKey, TrustedSigners: conf.Keys.TrustedSigners, SelfCheck: conf.Keys.SelfCheck,
 		Select: conf.Select,

@@ -35,6 +35,8 @@ type Config struct {
 	PlaceName   string
 	StateDir    string
 	ReadOnly    bool
+	Shared      bool     // the state folder's group may read what is written there: system mode
+	Runner      []string // starts pgvault with this same configuration, without a verb; empty: no job can be launched
 
 	RecipientsFile string
 	AllowOne       bool   // one recipient is enough
@@ -65,6 +67,9 @@ type Vault struct {
 
 	mu sync.Mutex
 	vf *archive.VaultFile
+	by string // who asks, see ActAs
+
+	past past // what Activity remembers between two calls
 }
 
 var _ Desk = (*Vault)(nil)
