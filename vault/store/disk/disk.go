@@ -210,6 +210,17 @@ func (d *Disk) Free(ctx context.Context) (int64, error) {
 	return int64(st.Bavail) * st.Bsize, nil
 }
 
+// Capacity implements store.Capacity.
+func (d *Disk) Capacity(ctx context.Context) (free, total int64, err error) {
+	st, err := d.statfs(ctx)
+	if err != nil {
+		return -1, -1, err
+	}
+	// What is kept for root is not there for a vault: total is what df calls
+	// used and available together.
+	return int64(st.Bavail) * st.Bsize, int64(st.Blocks-st.Bfree+st.Bavail) * st.Bsize, nil
+}
+
 func (d *Disk) statfs(ctx context.Context) (unix.Statfs_t, error) {
 	var st unix.Statfs_t
 	if err := ctx.Err(); err != nil {
