@@ -25,6 +25,7 @@ import (
 const (
 	ManifestNamespace = "pgvault-manifest@v1"
 	ProofNamespace    = "pgvault-proof@v1"
+	PinNamespace      = "pgvault-pin@v1"
 )
 
 // maxSignature bounds a detached signature.
@@ -185,6 +186,21 @@ func parseTrusted(line []byte) (trusted, error) {
 // restricts tells an option that changes what the key may sign.
 func restricts(option string) bool {
 	return strings.EqualFold(option, "cert-authority") || strings.ContainsAny(option, "=\"")
+}
+
+// Digest is one word for all keys of the set and what they may sign, equal
+// for equal sets.
+func (t *Trust) Digest() string {
+	var lines []string
+	for _, k := range t.keys {
+		ns := "*"
+		if k.namespaces != nil {
+			ns = strings.Join(k.namespaces, ",")
+		}
+		lines = append(lines, ns+" "+string(ssh.MarshalAuthorizedKey(k.key)))
+	}
+	slices.Sort(lines)
+	return Digest([]byte(strings.Join(slices.Compact(lines), "")))
 }
 
 // Verify tells whether sig is a signature of message by a trusted key.
