@@ -14,8 +14,22 @@ import (
 // what to do. What cannot be asked (the place, the server) becomes part of
 // the answer: the error is not nil only when ctx has ended.
 func (v *Vault) Health(ctx context.Context) (*Health, error) {
-	f := healthFacts{now: v.now(), selfCheck: v.c.SelfCheck, places: len(v.Places())}
-	l, listErr := v.Listing(ctx, true)
+	l, err := v.Listing(ctx, true)
+	return v.healthOf(ctx, l, err)
+}
+
+// Report is Health for who asks once and wants an exit code: a place that
+// cannot be listed is an error, a vault that is not there yet is none.
+func (v *Vault) Report(ctx context.Context) (*Health, error) {
+	l, err := v.Listing(ctx, true)
+	if err != nil && fault.CodeOf(err) != fault.NoVault {
+		return nil, err
+	}
+	return v.healthOf(ctx, l, err)
+}
+
+func (v *Vault) healthOf(ctx context.Context, l Listing, listErr error) (*Health, error) {
+	f := healthFacts{now: v.now(), places: len(v.Places())}
 	if listErr != nil && fault.CodeOf(listErr) != fault.NoVault {
 		l, _ = v.remembered()
 	}

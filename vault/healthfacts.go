@@ -25,7 +25,6 @@ type healthFacts struct {
 	places     int
 	keys       []string
 	keysErr    error
-	selfCheck  bool
 	trail      Trail
 }
 
