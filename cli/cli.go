@@ -54,6 +54,7 @@ type program struct {
 	readOnly   bool
 	json       bool
 	identities []string
+	texts      []string // of identity files, where root has become another user
 
 	kind vault.Kind // of the run that was asked for, if any
 	told bool       // a run began to tell its events
@@ -186,7 +187,7 @@ func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 // secrets is how identities are loaded: files from -i, passphrases from the
 // terminal, never from a flag or the environment.
 func (p *program) secrets() vault.Identities {
-	ids := vault.Identities{Files: p.identities}
+	ids := vault.Identities{Files: p.identities, Texts: p.texts}
 	if !p.noInput {
 		ids.Passphrase = askPassphrase
 	}

@@ -23,7 +23,7 @@ func (p *program) showCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if tables && len(p.identities) == 0 {
+			if tables && len(p.identities)+len(p.texts) == 0 {
 				return usage("--tables needs an identity (-i): the names of tables are encrypted")
 			}
 			ids := p.secrets()

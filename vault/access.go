@@ -14,12 +14,12 @@ import (
 // Access tells what this process may do. The state folder's owner decides:
 // who owns it acts, everybody else who can read it looks. Where there is no
 // state folder yet, whoever comes first makes it.
-func (v *Vault) Access() Access { return AccessTo(v.c.StateDir, os.Geteuid(), userName) }
+func (v *Vault) Access() Access { return AccessTo(v.c.StateDir, os.Geteuid()) }
 
 // AccessTo is the rule behind Access, for the state folder dir and a user
-// id; name gives a user's name.
-func AccessTo(dir string, uid int, name func(uid int) string) Access {
-	a := Access{User: name(uid), Act: true}
+// id.
+func AccessTo(dir string, uid int) Access {
+	a := Access{User: userName(uid), Act: true}
 	fi, err := os.Stat(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -31,12 +31,23 @@ func AccessTo(dir string, uid int, name func(uid int) string) Access {
 		return a
 	}
 	owner := int(fi.Sys().(*syscall.Stat_t).Uid)
-	a.Owner, a.System = name(owner), fi.Mode().Perm()&0o050 == 0o050
+	a.Owner, a.System = userName(owner), shared(fi.Mode())
 	if owner != uid {
 		a.Act = false
 		a.Why = "You are " + a.User + "; the vault belongs to " + a.Owner + ". sudo -u " + a.Owner + " pgvault"
 	}
 	return a
+}
+
+// StateOwner gives the user id that owns the state folder, and its group;
+// false where there is none yet.
+func StateOwner(dir string) (uid, gid int, ok bool) {
+	fi, err := os.Stat(dir)
+	if err != nil {
+		return 0, 0, false
+	}
+	st := fi.Sys().(*syscall.Stat_t)
+	return int(st.Uid), int(st.Gid), true
 }
 
 // userName is a user's name, or its number where it has none.

@@ -5,14 +5,18 @@ import (
 	"path/filepath"
 )
 
-// The state folder decides who may look: where its group may read it, all
-// that is made in it is 0750 and 0640, whatever the umask; otherwise 0700
-// and 0600.
+// The state folder decides who may look: where it is 0750, all that is made
+// in it is 0750 and 0640, whatever the umask, so that its group sees; with
+// any other mode 0700 and 0600.
+
+// shared tells whether a folder of this mode is one whose group may look. It
+// must say so alone: 0755 is what mkdir makes without being asked.
+func shared(mode os.FileMode) bool { return mode.Perm()&0o077 == 0o050 }
 
 // stateShared tells whether the group of the state folder may read it.
 func (v *Vault) stateShared() bool {
 	fi, err := os.Stat(v.c.StateDir)
-	return err == nil && fi.Mode().Perm()&0o050 == 0o050
+	return err == nil && shared(fi.Mode())
 }
 
 // stateFolder makes a folder in the state folder.

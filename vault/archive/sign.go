@@ -73,9 +73,13 @@ func LoadSigner(path string) (*Signer, error) {
 }
 
 // PublicOf gives the public half of the signing key in path, in
-// authorized_keys form. It asks no agent: who only reads needs no signer.
+// authorized_keys form. It asks no agent: who only reads needs no signer, and
+// who may not read the key itself finds its public half in path.pub.
 func PublicOf(path string) (string, error) {
 	src, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrPermission) { // who may only look has the public half beside it
+		src, err = os.ReadFile(path + ".pub")
+	}
 	if err == nil {
 		if pub, _, _, _, perr := ssh.ParseAuthorizedKey(src); perr == nil {
 			return string(bytes.TrimSpace(ssh.MarshalAuthorizedKey(pub))), nil
