@@ -149,19 +149,6 @@ func missed(now time.Time, list []Archive, maxAge func(database string) time.Dur
 	return out
 }
 
-// span is a length of time in words, of one unit.
-func span(d time.Duration) string {
-	for _, u := range []struct {
-		word string
-		of   time.Duration
-	}{{"day", 24 * time.Hour}, {"hour", time.Hour}, {"minute", time.Minute}} {
-		if n := int64(d / u.of); n > 1 || d == u.of {
-			return plural(n, u.word)
-		}
-	}
-	return plural(int64(d/time.Second), "second")
-}
-
 func plural(n int64, word string) string {
 	if n == 1 {
 		return "1 " + word

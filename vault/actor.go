@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"os"
-	"os/user"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -104,14 +103,6 @@ func thisProcess() proc {
 		p.login = userName(int(id))
 	}
 	return p
-}
-
-func userName(uid int) string {
-	u, err := user.LookupId(strconv.Itoa(uid))
-	if err != nil {
-		return fmt.Sprintf("uid %d", uid)
-	}
-	return u.Username
 }
 
 // ttyName is the terminal that standard input, output or error is.

@@ -63,7 +63,7 @@ type trail struct {
 
 func (v *Vault) trail() trail {
 	t := trail{dir: v.c.StateDir, vault: v.c.Name, mode: 0o600}
-	if v.c.Shared {
+	if v.stateShared() {
 		t.mode = 0o640
 	}
 	return t

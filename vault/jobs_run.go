@@ -54,7 +54,7 @@ func (l *lockedJob) locked() {
 }
 
 func (v *Vault) jobs() job.Dir {
-	return job.Dir{Path: filepath.Join(v.c.StateDir, "jobs"), Shared: v.c.Shared}
+	return job.Dir{Path: filepath.Join(v.c.StateDir, "jobs"), Shared: v.stateShared()}
 }
 
 // RunBackup is Backup as a job in this process: it has a journal, can be

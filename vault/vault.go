@@ -35,7 +35,6 @@ type Config struct {
 	PlaceName   string
 	StateDir    string
 	ReadOnly    bool
-	Shared      bool     // the state folder's group may read what is written there: system mode
 	Runner      []string // starts pgvault with this same configuration, without a verb; empty: no job can be launched
 
 	RecipientsFile string
@@ -70,6 +69,9 @@ type Vault struct {
 	by string // who asks, see ActAs
 
 	past past // what Activity remembers between two calls
+
+	listed  *remembered // the last listing
+	written time.Time   // when it was last written to the state folder
 }
 
 var _ Desk = (*Vault)(nil)
@@ -90,13 +92,6 @@ func (v *Vault) Places() []string { return []string{v.c.PlaceName} }
 
 // ReadOnly tells whether runs are refused.
 func (v *Vault) ReadOnly() bool { return v.c.ReadOnly }
-
-func (v *Vault) writable() error {
-	if v.c.ReadOnly {
-		return &fault.Error{What: "this pgvault is read-only", Why: "it was started with --read-only", Left: "nothing was started", Do: "start it without --read-only", Code: fault.Refused}
-	}
-	return nil
-}
 
 func (v *Vault) place() (store.Store, error) {
 	if v.c.Place == nil {
