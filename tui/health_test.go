@@ -81,7 +81,7 @@ func TestHealthRunningShowsItsShare(t *testing.T) {
 		j := wikiJob()
 		j.Stage, j.Progress = c.stage, c.p
 		d := sampleDesk()
-		d.health.Databases[2].State, d.health.Databases[2].Job = "running", j.ID
+		j.Order.Database = "shop"
 		d.setJobs(j)
 		r := newRig(t, d, Options{}, 80, 24)
 		if line := strings.Split(r.screen(), "\n")[7]; !strings.Contains(line, "shop") || !strings.Contains(line, " "+c.want+" ") || !strings.HasSuffix(line, "now") {
@@ -93,8 +93,8 @@ func TestHealthRunningShowsItsShare(t *testing.T) {
 
 func TestHealthEnterOpensTheRunningJob(t *testing.T) {
 	d := sampleDesk()
+	d.health.Databases[0].Database = "wiki"
 	d.setJobs(wikiJob())
-	d.health.Databases[0].Job = wikiJob().ID
 	r := newRig(t, d, Options{}, 80, 24)
 	r.keys("enter")
 	r.wants("BACKUP wiki", "job 7f3a")

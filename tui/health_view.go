@@ -49,7 +49,7 @@ func healthColor(th theme, s string) string {
 
 // healthState is the word of the column STATE.
 func healthState(e env, r healthRow) string {
-	if j, ok := e.know.job(r.Job); ok && j.State == vault.JobRunning {
+	if j, ok := e.know.runningOn(vault.KindBackup, r.Database); ok && !r.vault {
 		return jobState(j)
 	}
 	switch r.State {
@@ -58,7 +58,7 @@ func healthState(e env, r healthRow) string {
 	case "ok":
 		return "ok"
 	case "running":
-		return "~ runs"
+		return "~ ends" // the health is older than what is known of the jobs
 	case "failed":
 		return "x FAILED"
 	}
@@ -82,8 +82,9 @@ func healthCells(e env, r healthRow) []string {
 	if r.MaxAgeSeconds > 0 {
 		allowed = allowance(r.MaxAgeSeconds)
 	}
+	_, runs := e.know.runningOn(vault.KindBackup, r.Database)
 	switch {
-	case r.Job != "":
+	case runs:
 		next = "now"
 	case r.NextRun != nil && r.NextRun.After(e.now):
 		next = "in " + age(r.NextRun.Sub(e.now))
