@@ -30,7 +30,11 @@ type ScreenOptions struct {
 }
 
 // Desk is what the screen is shown on.
-type Desk = vault.Desk
+type Desk interface {
+	vault.Desk
+	vault.Runs
+	vault.Keeper
+}
 
 // Screen shows the terminal UI until the user leaves. main gives it, so
 // that the two faces do not know each other.
