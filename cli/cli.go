@@ -128,7 +128,7 @@ func (p *program) root() *cobra.Command {
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
 	root.AddCommand(p.backupCmd(), p.listCmd(), p.showCmd(), p.verifyCmd(), p.restoreCmd(), p.dumpCmd(),
-		p.statusCmd(), p.retentionCmd(), p.initCmd(), p.configCmd(), p.demoCmd(), p.versionCmd())
+		p.statusCmd(), p.retentionCmd(), p.unlockCmd(), p.initCmd(), p.configCmd(), p.demoCmd(), p.versionCmd())
 	return root
 }
 
@@ -136,7 +136,7 @@ func (p *program) root() *cobra.Command {
 func (p *program) bare(cmd *cobra.Command) error {
 	if !p.terminal() || os.Getenv("TERM") == "dumb" {
 		err := p.status(cmd.Context(), nil)
-		fmt.Fprintln(p.stderr, "\nverbs: backup list show verify restore dump status retention init config demo; pgvault help VERB tells more")
+		fmt.Fprintln(p.stderr, "\nverbs: backup list show verify restore dump status retention unlock init config demo; pgvault help VERB tells more")
 		return err
 	}
 	s, err := p.open()
