@@ -30,7 +30,11 @@ type ScreenOptions struct {
 }
 
 // Desk is what the screen is shown on.
-type Desk = vault.Desk
+type Desk interface {
+	vault.Desk
+	vault.Runs
+	vault.Keeper
+}
 
 // Screen shows the terminal UI until the user leaves. main gives it, so
 // that the two faces do not know each other.
@@ -147,7 +151,11 @@ func (p *program) bare(cmd *cobra.Command) error {
 }
 
 func (p *program) show(ctx context.Context, s *session) error {
-	return p.screen(ctx, s.vault, ScreenOptions{
+	desk, ok := any(s.vault).(Desk)
+	if !ok {
+		return &fault.Error{What: "this build has no screen", Do: "use the verbs: pgvault help"}
+	}
+	return p.screen(ctx, desk, ScreenOptions{
 		NoColor: p.noColor || os.Getenv("NO_COLOR") != "", ASCII: s.conf.UI.ASCII || !utf8Locale(), Mouse: s.conf.UI.Mouse,
 		UTC: s.conf.UI.Times == "utc", ReadOnly: p.readOnly, SlowLine: os.Getenv("SSH_TTY") != "", Identity: p.identities,
 	})
