@@ -57,6 +57,7 @@ type (
 	}
 	jobsMsg struct {
 		jobs []vault.Job
+		next bool // the next look follows this one
 		err  error
 	}
 	activityMsg struct {
@@ -137,10 +138,11 @@ func (g *engine) health() tea.Cmd {
 	})
 }
 
-func (g *engine) jobs() tea.Cmd {
+// jobs looks at the jobs; next tells whether to look again after a while.
+func (g *engine) jobs(next bool) tea.Cmd {
 	return g.ask(func() tea.Msg {
 		jobs, err := g.vault.Jobs(g.ctx)
-		return jobsMsg{jobs, err}
+		return jobsMsg{jobs, next, err}
 	})
 }
 

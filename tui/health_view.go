@@ -11,16 +11,20 @@ import (
 // healthColumns are the columns of the list. Narrow screens drop ALLOWED,
 // then NEXT RUN, then COPIES; STATE, LAST GOOD and the proof stay.
 func healthColumns(e env) []column {
-	proven, next := "PROVEN BY RESTORE", "NEXT RUN"
-	if e.w < 78 {
+	last, proven, next, state := "LAST GOOD", "PROVEN BY RESTORE", "NEXT RUN", 8
+	switch {
+	case e.w < 50:
+		state = 6
+		last, proven, next = "GOOD", "PROVEN", "NEXT"
+	case e.w < 78:
 		proven, next = "PROVEN", "NEXT"
 	}
 	return []column{
 		{title: "DATABASE", min: 8, flex: true},
-		{title: "STATE", min: 8, style: func(s string) string { return healthColor(e.th, s) }},
-		{title: "LAST GOOD", right: true},
+		{title: "STATE", min: state, style: func(s string) string { return healthColor(e.th, s) }},
+		{title: last, right: true},
 		{title: "ALLOWED", right: true, drop: 1},
-		{title: proven, min: 9},
+		{title: proven},
 		{title: "COPIES", drop: 3, style: func(s string) string {
 			if strings.HasSuffix(s, "!") {
 				return e.th.warn(s)
@@ -85,6 +89,9 @@ func healthCells(e env, r healthRow) []string {
 		next = "in " + age(r.NextRun.Sub(e.now))
 	case r.NextRun != nil:
 		next = "! due"
+	}
+	if e.w < 50 {
+		last, proven = strings.TrimSuffix(last, " ago"), strings.TrimSuffix(proven, " ago")
 	}
 	copies := fmt.Sprintf("%d of %d", r.Copies, r.Places)
 	if e.w < 78 {
@@ -200,7 +207,7 @@ func (s *health) headline(e env) block {
 		right = "checked " + ago(e.now.Sub(h.At))
 	}
 	if e.know.healthErr != nil {
-		right = e.th.warn("! " + right + ", not since")
+		right = e.th.warn("! as of " + strings.TrimPrefix(right, "checked "))
 	}
 	b := s.line(e, left, right)
 	if s.active() {

@@ -130,7 +130,7 @@ func (m *model) gotEvents(msg eventsMsg) tea.Cmd {
 		return m.g.events(msg.j, msg.j.pump)
 	}
 	m.dropQuestionsAbout(msg.j.ref)
-	return m.g.jobs()
+	return m.g.jobs(false)
 }
 
 // cancel asks the runner of a job to end.

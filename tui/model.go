@@ -102,7 +102,7 @@ func (m *model) Init() tea.Cmd {
 	m.readHealth.begin()
 	m.readActivity.begin()
 	m.stir()
-	return tea.Batch(m.g.list(false), m.g.health(), m.g.jobs(), m.g.activity(), m.tick())
+	return tea.Batch(m.g.list(false), m.g.health(), m.g.jobs(true), m.g.activity(), m.tick())
 }
 
 // tickMsg comes at each full minute.
@@ -156,7 +156,7 @@ func (m *model) update(msg tea.Msg) tea.Cmd {
 	case tickMsg:
 		return tea.Batch(m.tick(), m.refresh())
 	case pollMsg:
-		return m.g.jobs()
+		return m.g.jobs(true)
 	case idleMsg:
 		m.gotIdle(msg)
 	default:
