@@ -58,6 +58,7 @@ type program struct {
 	readOnly   bool
 	json       bool
 	identities []string
+	texts      []string // of identity files, where root has become another user
 
 	kind vault.Kind // of the run that was asked for, if any
 	told bool       // a run began to tell its events
@@ -132,7 +133,7 @@ func (p *program) root() *cobra.Command {
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
 	root.AddCommand(p.backupCmd(), p.listCmd(), p.showCmd(), p.verifyCmd(), p.restoreCmd(), p.dumpCmd(),
-		p.statusCmd(), p.retentionCmd(), p.unlockCmd(), p.initCmd(), p.configCmd(), p.demoCmd(), p.versionCmd())
+		p.statusCmd(), p.retentionCmd(), p.pinCmd(), p.unpinCmd(), p.deleteCmd(), p.unlockCmd(), p.initCmd(), p.configCmd(), p.demoCmd(), p.versionCmd())
 	return root
 }
 
@@ -140,7 +141,7 @@ func (p *program) root() *cobra.Command {
 func (p *program) bare(cmd *cobra.Command) error {
 	if !p.terminal() || os.Getenv("TERM") == "dumb" {
 		err := p.status(cmd.Context(), nil)
-		fmt.Fprintln(p.stderr, "\nverbs: backup list show verify restore dump status retention unlock init config demo; pgvault help VERB tells more")
+		fmt.Fprintln(p.stderr, "\nverbs: backup list show verify restore dump status retention pin delete unlock init config demo; pgvault help VERB tells more")
 		return err
 	}
 	s, err := p.open()
@@ -194,7 +195,7 @@ func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 // secrets is how identities are loaded: files from -i, passphrases from the
 // terminal, never from a flag or the environment.
 func (p *program) secrets() vault.Identities {
-	ids := vault.Identities{Files: p.identities}
+	ids := vault.Identities{Files: p.identities, Texts: p.texts}
 	if !p.noInput {
 		ids.Passphrase = askPassphrase
 	}

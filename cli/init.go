@@ -14,6 +14,7 @@ import (
 	"pgvault/config"
 	"pgvault/fault"
 	"pgvault/safetext"
+	"pgvault/vault"
 	"pgvault/vault/archive"
 	"pgvault/vault/store/disk"
 )
@@ -67,6 +68,9 @@ func (p *program) init(cmd *cobra.Command, o initOptions) error {
 		return err
 	}
 	if err := writeSetup(path, values, text); err != nil {
+		return err
+	}
+	if err := handOver(path, values, config.StateDir(path)); err != nil {
 		return err
 	}
 	p.config = path
@@ -160,6 +164,9 @@ func writeSetup(path string, v config.Values, recipients []byte) error {
 	if err := writeNew(v.SigningKey, key, 0o600); err != nil {
 		return fail(err)
 	}
+	if err := writePublic(v.SigningKey); err != nil {
+		return fail(err)
+	}
 	if err := writeNew(v.RecipientsFile, recipients, 0o644); err != nil {
 		return fail(err)
 	}
@@ -170,6 +177,44 @@ func writeSetup(path string, v config.Values, recipients []byte) error {
 	d.Close()
 	if err := writeNew(path, config.Template(v), 0o640); err != nil {
 		return fail(err)
+	}
+	return nil
+}
+
+// writePublic writes the signing key's public half beside it, for who may
+// look at the vault and not sign.
+func writePublic(key string) error {
+	public, err := archive.PublicOf(key)
+	if err != nil {
+		return err
+	}
+	return writeNew(key+".pub", []byte(public+"\n"), 0o644)
+}
+
+// handOver gives a set-up that root has written to the user who owns the
+// state folder: the signing key and the place are theirs, the configuration
+// stays root's and their group reads it. Without system mode it does nothing.
+func handOver(path string, v config.Values, state string) error {
+	uid, gid, ok := vault.StateOwner(state)
+	if os.Geteuid() != 0 || !ok || uid == 0 {
+		return nil
+	}
+	folder, err := disk.Path(v.Places[0].URL)
+	if err != nil {
+		return err
+	}
+	for _, f := range []struct {
+		name string
+		uid  int
+		mode os.FileMode
+	}{{path, 0, 0o640}, {v.RecipientsFile, 0, 0o640}, {v.SigningKey, uid, 0o600}, {folder, uid, 0o750}} {
+		err := os.Lchown(f.name, f.uid, gid)
+		if err == nil {
+			err = os.Chmod(f.name, f.mode)
+		}
+		if err != nil {
+			return &fault.Error{What: "the set-up could not be given to the vault's owner", Left: "the files are written, and are root's", Do: "scripts/system-mode.sh " + shellWord(folder) + " gives them away", Err: err}
+		}
 	}
 	return nil
 }
