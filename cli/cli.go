@@ -133,7 +133,7 @@ func (p *program) root() *cobra.Command {
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
 	root.AddCommand(p.backupCmd(), p.listCmd(), p.showCmd(), p.verifyCmd(), p.restoreCmd(), p.dumpCmd(),
-		p.statusCmd(), p.retentionCmd(), p.pinCmd(), p.unpinCmd(), p.deleteCmd(), p.jobCmd(), p.initCmd(), p.configCmd(), p.demoCmd(), p.versionCmd())
+		p.statusCmd(), p.retentionCmd(), p.pinCmd(), p.unpinCmd(), p.deleteCmd(), p.jobCmd(), p.unlockCmd(), p.initCmd(), p.configCmd(), p.demoCmd(), p.versionCmd())
 	return root
 }
 
@@ -141,7 +141,7 @@ func (p *program) root() *cobra.Command {
 func (p *program) bare(cmd *cobra.Command) error {
 	if !p.terminal() || os.Getenv("TERM") == "dumb" {
 		err := p.status(cmd.Context(), nil)
-		fmt.Fprintln(p.stderr, "\nverbs: backup list show verify restore dump job status retention pin delete init config demo; pgvault help VERB tells more")
+		fmt.Fprintln(p.stderr, "\nverbs: backup list show verify restore dump job status retention pin delete unlock init config demo; pgvault help VERB tells more")
 		return err
 	}
 	s, err := p.open()

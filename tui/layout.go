@@ -85,6 +85,14 @@ func labelled(label, text string, labelW, w int) []string {
 	return out
 }
 
+// firstOnly gives label for the first of several lines.
+func firstOnly(i int, label string) string {
+	if i > 0 {
+		return ""
+	}
+	return label
+}
+
 // column is one column of a table.
 type column struct {
 	title string

@@ -35,6 +35,7 @@ type model struct {
 	job      *job     // the one that is followed, nil for none
 	unfollow context.CancelFunc
 	broken   *brokenMsg // a Cmd panicked
+	guide    *guidePage // the one that is open, nil for none
 
 	op       int                // the newest question that Esc can end; older answers are dropped
 	opStop   context.CancelFunc // ends it; nil when none is under way
@@ -126,6 +127,7 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		}
 	}
 	cmd := m.update(msg)
+	cmd = tea.Batch(cmd, m.afterGuide())
 	if idle := m.settle(); idle != nil {
 		cmd = tea.Batch(cmd, idle)
 	}
@@ -176,10 +178,6 @@ func (m *model) answered(msg tea.Msg) tea.Cmd {
 		return m.gotActivity(msg)
 	case databasesMsg:
 		return m.gotDatabases(msg)
-	case proposedMsg:
-		msg.f.proposed(msg.target)
-	case planMsg:
-		return m.gotPlan(msg)
 	case secretsMsg:
 		return m.gotSecrets(msg)
 	case launchedMsg:
@@ -200,6 +198,9 @@ func (m *model) answered(msg tea.Msg) tea.Cmd {
 	case *question:
 		m.stir()
 		m.dialogs = append(m.dialogs, newPassphrase(msg))
+	default:
+		cmd, _ := m.guideMsg(msg)
+		return cmd
 	}
 	return nil
 }

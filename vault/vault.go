@@ -72,6 +72,8 @@ type Vault struct {
 
 	listed  *remembered // the last listing
 	written time.Time   // when it was last written to the state folder
+
+	asked asked // requests to unlock that wait for an answer
 }
 
 var _ Desk = (*Vault)(nil)

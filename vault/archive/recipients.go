@@ -201,5 +201,5 @@ func NewOneTime(r *Recipients) (*OneTime, error) {
 
 // Keys gives the identity in the form that readers take.
 func (o *OneTime) Keys() *Keys {
-	return &Keys{ids: []age.Identity{o.identity}, names: []string{OneTimeName}}
+	return &Keys{ids: []namedIdentity{{o.identity, OneTimeName}}, names: []string{OneTimeName}}
 }
