@@ -28,13 +28,15 @@ type room struct {
 var rooms = []room{
 	{"main", []string{"cli", "tui", "fault"},
 		"main parses nothing and knows nothing: it chooses a face and gives an exit code"},
-	{"cli", []string{"vault/...", "pg/...", "config", "sample", "fault", "safetext"},
+	{"cli", []string{"guide", "vault/...", "pg/...", "config", "sample", "fault", "safetext"},
 		"faces use the vault and the data types below it, and never each other"},
-	{"tui", []string{"vault/...", "config", "fault", "safetext"},
+	{"tui", []string{"guide", "vault/...", "config", "fault", "safetext"},
 		"faces use the vault and the data types below it, and never each other; the screen never talks to a server"},
 	{"config", []string{"pg", "vault/retention", "fault", "safetext"},
 		"the configuration composes the options of the rooms that use them"},
 
+	{"guide", []string{"vault", "vault/archive", "config", "fault", "safetext"},
+		"a guide is data and logic: it knows neither terminal nor server, and both faces show it"},
 	{"vault", []string{"vault/archive", "vault/store/...", "vault/retention", "vault/job", "pg/...", "fault", "safetext"},
 		"the vault brings server, archive and place together and knows no face"},
 	{"vault/archive", []string{"vault/store", "fault", "safetext"},
