@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -37,6 +38,11 @@ func Replace(path, digest string, data []byte) error {
 	if err != nil {
 		return storeFault(path, err)
 	}
+	unlock, err := lockFolder(filepath.Dir(real))
+	if err != nil {
+		return storeFault(path, err)
+	}
+	defer unlock()
 	temp, err := writeTemp(real, data, st.Mode().Perm())
 	if err != nil {
 		return storeFault(path, err)
@@ -67,6 +73,11 @@ func Replace(path, digest string, data []byte) error {
 // Create writes a new file: whole, or not at all. One that is there already is
 // never touched; errors.Is then finds fs.ErrExist.
 func Create(path string, data []byte, mode fs.FileMode) error {
+	unlock, err := lockFolder(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	temp, err := writeTemp(path, data, mode)
 	if err != nil {
 		return err
@@ -83,9 +94,34 @@ func Create(path string, data []byte, mode fs.FileMode) error {
 	return syncDir(filepath.Dir(path))
 }
 
-// writeTemp writes a synced file beside path.
+// lockFolder keeps other processes of pgvault from writing in the folder at
+// the same time. A file system without locks goes on without.
+func lockFolder(dir string) (unlock func(), err error) {
+	d, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		err = unix.Flock(int(d.Fd()), unix.LOCK_EX)
+		if !errors.Is(err, unix.EINTR) {
+			break
+		}
+	}
+	return func() { d.Close() }, nil
+}
+
+// writeTemp writes a synced file beside path. What killed processes left
+// there it removes: the caller holds the folder's lock, so nobody is at it.
 func writeTemp(path string, data []byte, mode fs.FileMode) (string, error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".new-")
+	mark := "." + filepath.Base(path) + ".new-"
+	if names, err := os.ReadDir(filepath.Dir(path)); err == nil {
+		for _, n := range names {
+			if strings.HasPrefix(n.Name(), mark) {
+				_ = os.Remove(filepath.Join(filepath.Dir(path), n.Name())) // at worst it stays
+			}
+		}
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), mark)
 	if err != nil {
 		return "", err
 	}

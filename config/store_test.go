@@ -88,6 +88,7 @@ func owner(t *testing.T, path string) string {
 
 func TestCreate(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f")
+	put(t, filepath.Join(filepath.Dir(path), ".f.new-123"), "left by a killed process", 0o600)
 	if err := Create(path, []byte("one"), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -73,3 +73,11 @@ func names(list []string) string {
 	}
 	return strings.Join(list, ", ")
 }
+
+// count writes a number with its noun: "1 database", "3 databases".
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

@@ -5,7 +5,6 @@ import (
 	"io"
 	"strings"
 
-	"pgvault/vault"
 	"pgvault/vault/archive"
 )
 
@@ -45,14 +44,27 @@ func (h *Hold) Answer(words string) bool {
 	return subtle.ConstantTimeCompare([]byte(given), []byte(h.words)) == 1
 }
 
-// Try opens the question with identities that are reachable from here, and
-// gives the name of the one that did. An error with the code NoKey: none of
-// them does. The identities are forgotten afterwards.
-func (h *Hold) Try(ids vault.Identities) (string, error) {
-	keys, err := loadKeys(ids)
+// TryFile opens the question with an identity file that is reachable from
+// here, and gives the name of the identity. An error with the code NoKey: it is
+// none of the recipients'. The identity is forgotten afterwards.
+func (h *Hold) TryFile(path string, passphrase func(prompt string) (string, error)) (string, error) {
+	keys, err := archive.LoadKeys([]string{expandHome(path)}, passphrase)
 	if err != nil {
 		return "", err
 	}
+	return h.try(keys)
+}
+
+// TryText is TryFile with the identity itself.
+func (h *Hold) TryText(text []byte, passphrase func(prompt string) (string, error)) (string, error) {
+	keys, err := archive.ParseKeys(text, "what was pasted", passphrase)
+	if err != nil {
+		return "", err
+	}
+	return h.try(keys)
+}
+
+func (h *Hold) try(keys *archive.Keys) (string, error) {
 	if _, err := archive.OpenText(keys, h.Sealed); err != nil {
 		return "", err
 	}

@@ -73,7 +73,7 @@ func Connect(ctx context.Context, s pg.Settings) (*Server, error) {
 		v.Checks = append(v.Checks, ok("pg_dump %s in %s", v.Programs.Version, v.Programs.Dir))
 	}
 	v.Checks = append(v.Checks, v.rights()...)
-	v.Checks = append(v.Checks, ok("%d databases, %s", len(v.Databases), Size(v.Bytes(v.DatabaseNames()))))
+	v.Checks = append(v.Checks, ok("%s, %s", count(len(v.Databases), "database"), Size(v.Bytes(v.DatabaseNames()))))
 	return v, nil
 }
 
@@ -132,7 +132,7 @@ func (s *Server) CheckDatabases(chosen []string) []vault.Check {
 	if len(chosen) == 0 {
 		return []vault.Check{bad("choose at least one", "no database is chosen")}
 	}
-	out := []vault.Check{ok("%d of %d databases, %s on the server's disk", len(chosen)-len(missing), len(s.Databases), Size(s.Bytes(chosen)))}
+	out := []vault.Check{ok("%d of %s, %s on the server's disk", len(chosen)-len(missing), count(len(s.Databases), "database"), Size(s.Bytes(chosen)))}
 	if len(missing) > 0 {
 		out = append(out, bad("the server has: "+names(s.DatabaseNames()), "not on this server: %s", names(missing)))
 	}

@@ -43,3 +43,13 @@ func OpenText(k *Keys, sealed string) (string, error) {
 	}
 	return string(text), nil
 }
+
+// ParseKeys reads identities from text, as LoadKeys does from a file; name is
+// what they are called in errors and records.
+func ParseKeys(text []byte, name string, passphrase func(prompt string) (string, error)) (*Keys, error) {
+	ids, err := parseIdentities(text, name, passphrase)
+	if err != nil {
+		return nil, noKey(name+" is no usable identity", err, "give the secret key of a recipient: an age identity or an SSH private key")
+	}
+	return &Keys{ids: ids, names: []string{keyName(name, ids)}}, nil
+}
