@@ -63,9 +63,17 @@ func LookOver(ctx context.Context, conf *config.Config, v vault.Desk, p Program)
 	return o
 }
 
-func section(name, table, now string, lines []vault.Check) Section {
+// section makes a row; attention is its word where a line says !, which is
+// otherwise no word.
+func section(name, table, now, attention string, lines []vault.Check) Section {
 	s := Section{Name: name, Table: table, Now: now, Lines: lines, State: Worst(lines)}
 	s.Word = s.State
+	switch s.State {
+	case "!":
+		s.Word = "! " + attention
+	case "x":
+		s.Word = "x wrong"
+	}
 	return s
 }
 
@@ -73,7 +81,7 @@ func databasesSection(conf *config.Config, survey *pg.Survey, err error) Section
 	const table = "[[database]]"
 	if err != nil {
 		f := fault.As(err)
-		s := section("Databases", table, f.What, []vault.Check{wrong(err)})
+		s := section("Databases", table, f.What, "", []vault.Check{wrong(err)})
 		s.Word = "x no answer"
 		return s
 	}
@@ -100,7 +108,7 @@ func databasesSection(conf *config.Config, survey *pg.Survey, err error) Section
 		}
 		lines = append(lines, vault.Check{Text: text})
 	}
-	return section("Databases", table, now, lines)
+	return section("Databases", table, now, "rights", lines)
 }
 
 // healthOf is the part of vault.Keeper that tells of keys.
@@ -112,7 +120,7 @@ func keysSection(ctx context.Context, conf *config.Config, v vault.Desk) Section
 	const table = "[keys]"
 	r, err := archive.LoadRecipients(conf.Keys.RecipientsFile)
 	if err != nil {
-		s := section("Keys", table, fault.As(err).What, []vault.Check{wrong(err)})
+		s := section("Keys", table, fault.As(err).What, "", []vault.Check{wrong(err)})
 		s.Word = "x unusable"
 		return s
 	}
@@ -144,7 +152,7 @@ func keysSection(ctx context.Context, conf *config.Config, v vault.Desk) Section
 			lines = append(lines, ok("an identity opened an archive %s", Ago(age)))
 		}
 	}
-	s := section("Keys", table, now, lines)
+	s := section("Keys", table, now, "too few", lines)
 	if s.State == "!" && word != "" {
 		s.Word = word
 	}
@@ -165,7 +173,7 @@ func Ago(d time.Duration) string {
 func placesSection(ctx context.Context, conf *config.Config, survey *pg.Survey) Section {
 	const table = "[[place]]"
 	if len(conf.Places) == 0 {
-		s := section("Places", table, "none", []vault.Check{bad("add a [[place]] with a name and a url", "no place is configured: there is nowhere to back up to")})
+		s := section("Places", table, "none", "", []vault.Check{bad("add a [[place]] with a name and a url", "no place is configured: there is nowhere to back up to")})
 		s.Word = "x none"
 		return s
 	}
@@ -199,7 +207,7 @@ func placesSection(ctx context.Context, conf *config.Config, survey *pg.Survey) 
 	if len(conf.Places) > 1 {
 		lines = append(lines, note("", "archives are written to the first place only in this version"))
 	}
-	s := section("Places", table, strings.Join(now, ", "), lines)
+	s := section("Places", table, strings.Join(now, ", "), "see below", lines)
 	if down > 0 {
 		s.Word = fmt.Sprintf("x %d down", down)
 	}
@@ -218,7 +226,7 @@ func keepSection(conf *config.Config) Section {
 	lines = append(lines,
 		vault.Check{Text: "never given up: the newest good archive, the newest proven by a restore, what is pinned"},
 		vault.Check{Text: "pgvault retention shows what the rules would keep and delete; nothing is deleted by itself"})
-	return section("Keep", "[defaults]", now, lines)
+	return section("Keep", "[defaults]", now, "", lines)
 }
 
 func whenSection(conf *config.Config) Section {
@@ -229,15 +237,15 @@ func whenSection(conf *config.Config) Section {
 			lines = append(lines, vault.Check{Text: fmt.Sprintf("%s: at most %s old", d.Name, config.FormatDuration(d.MaxAge))})
 		}
 	}
-	return section("When", "[defaults]", now, lines)
+	return section("When", "[defaults]", now, "by hand", lines)
 }
 
 func verifySection(conf *config.Config) Section {
 	if !conf.Keys.SelfCheck {
-		return section("Verify", "[keys]", "no self-check: what is stored is not read back",
+		return section("Verify", "[keys]", "no self-check: what is stored is not read back", "unread",
 			[]vault.Check{note("self_check = true in [keys]", "a backup that nobody read back is a hope")})
 	}
-	return section("Verify", "[defaults]", "each backup is read back with a one-time key; reaches "+conf.Defaults.Verify,
+	return section("Verify", "[defaults]", "each backup is read back with a one-time key; reaches "+conf.Defaults.Verify, "",
 		[]vault.Check{ok("self-check after each backup"), {Text: "a restore into a scratch server proves more: v on an archive, or pgvault verify --level restored"}})
 }
 
@@ -252,7 +260,7 @@ func programSection(conf *config.Config, p Program) Section {
 		}
 		return "off"
 	}
-	return section("This program", "[ui]", p.Version+", "+file, []vault.Check{
+	return section("This program", "[ui]", p.Version+", "+file, "", []vault.Check{
 		{Text: "version       " + p.Version}, {Text: "config file   " + file}, {Text: "state folder  " + p.StateDir},
 		{Text: "colours       " + on(p.Colours)}, {Text: "mouse         " + on(p.Mouse) + " (M switches it)"}, {Text: "times         " + conf.UI.Times}})
 }

@@ -27,11 +27,11 @@ func TestOverview(t *testing.T) {
 	}
 	got := rows(o)
 	for _, want := range []string{
-		"Databases | 1 of ", " left out) | !\n",
+		"Databases | 1 of ", " left out) | ! rights\n",
 		"Keys | ops, safe | ok\n",
 		"Places | disk " + w.dir + "/the place | ",
 		"Keep | 3 last, 7 daily, 4 weekly, 6 monthly | ok\n",
-		"When | newest at most 1d12h old; nothing starts backups by itself | !\n",
+		"When | newest at most 1d12h old; nothing starts backups by itself | ! by hand\n",
 		"Verify | each backup is read back with a one-time key; reaches readable | ok\n",
 		"This program | 1.2.3, " + w.path + " | ok\n",
 	} {

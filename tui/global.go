@@ -53,6 +53,10 @@ func (m *model) pageKeys() keymap {
 	if len(m.pages) == 1 && !m.archives.canBack() && m.opStop == nil {
 		atTop = "nothing to go back to; q leaves"
 	}
+	onSetup := ""
+	if m.page() == screen(m.setup) {
+		onSetup = "this is Setup"
+	}
 	zone, mouse := "show times in UTC", "mouse off, so that the terminal selects text again"
 	if m.utc {
 		zone = "show local times"
@@ -65,6 +69,7 @@ func (m *model) pageKeys() keymap {
 		{cmd: cmdJob, keys: []string{"J"}, show: "J", name: "job", help: "the run that goes on, or the last report", off: noJob, line: running && !onJob},
 		{cmd: cmdBack, keys: []string{"esc"}, show: "Esc", name: "back", help: "one step back", off: atTop, line: len(m.pages) > 1},
 		{cmd: cmdLeave, keys: []string{"q", "ctrl+c"}, show: "q", name: "leave", help: m.leaveHelp(), line: true},
+		{cmd: cmdSetup, keys: []string{"4"}, show: "4", name: "Setup", help: "how this vault is set up", off: onSetup},
 		{cmd: cmdRefresh, keys: []string{"R"}, show: "R", name: "refresh", help: "read the vault again"},
 		{cmd: cmdZone, keys: []string{"u"}, show: "u", name: "UTC", help: zone},
 		{cmd: cmdMouse, keys: []string{"M"}, show: "M", name: "mouse", help: mouse},
@@ -83,6 +88,8 @@ func (m *model) global(c command) (tea.Cmd, bool) {
 		return m.back(), true
 	case cmdJob:
 		m.openJob()
+	case cmdSetup:
+		return m.openSetup(), true
 	case cmdRefresh:
 		return m.perform([]action{refresh{}}), true
 	case cmdZone:
@@ -151,4 +158,10 @@ func (m *model) openJob() {
 	if _, ok := m.page().(*jobPage); !ok {
 		m.pages = append(m.pages[:1:1], newJobPage(m.job))
 	}
+}
+
+// openSetup shows the Setup page, on top of the archives, and looks anew.
+func (m *model) openSetup() tea.Cmd {
+	m.pages = append(m.pages[:1:1], m.setup)
+	return m.perform([]action{lookOver{}})
 }

@@ -26,6 +26,7 @@ const (
 	cmdHelp     command = "help"
 	cmdRefresh  command = "refresh"
 	cmdJob      command = "job"
+	cmdSetup    command = "setup"
 	cmdZone     command = "zone"
 	cmdMouse    command = "mouse"
 	cmdRedraw   command = "redraw"

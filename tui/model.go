@@ -25,6 +25,7 @@ type model struct {
 	message string // the message line, until the next key
 
 	archives *archives
+	setup    *setupPage
 	pages    []screen // the last is shown; the first is archives
 	dialogs  []screen // over the page; the last has the keys
 	job      *job
@@ -47,6 +48,8 @@ func newModel(g *engine, o Options) *model {
 		utc: o.UTC, mouse: o.Mouse, name: d.Name(), label: d.Label(), ro: o.ReadOnly || d.ReadOnly(),
 	}
 	m.archives = newArchives()
+	m.setup = newSetupPage()
+	m.message = o.Say
 	m.pages = []screen{m.archives}
 	return m
 }
@@ -78,7 +81,13 @@ func (m *model) top() screen {
 }
 
 // Init loads the list and starts the clock.
-func (m *model) Init() tea.Cmd { return tea.Batch(m.g.list(), m.tick()) }
+func (m *model) Init() tea.Cmd {
+	cmds := []tea.Cmd{m.g.list(), m.tick()}
+	if m.o.AtSetup {
+		cmds = append(cmds, m.openSetup())
+	}
+	return tea.Batch(cmds...)
+}
 
 // tickMsg comes at each full minute.
 type tickMsg struct{}
@@ -147,6 +156,9 @@ func (m *model) answered(msg tea.Msg) tea.Cmd {
 		return tea.Quit
 	case *question:
 		m.dialogs = append(m.dialogs, newPassphrase(msg))
+	default:
+		cmd, _ := m.setupAnswered(msg)
+		return cmd
 	}
 	return nil
 }

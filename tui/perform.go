@@ -58,6 +58,9 @@ func (m *model) act(a action) tea.Cmd {
 			return tea.Quit
 		}
 	default:
+		if cmd, ok := m.setupAct(a); ok {
+			return cmd
+		}
 		return m.start(a)
 	}
 	return nil

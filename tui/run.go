@@ -11,6 +11,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"pgvault/fault"
+	"pgvault/setup"
 	"pgvault/vault"
 )
 
@@ -31,6 +32,14 @@ type Options struct {
 	In       io.Reader        // nil: the terminal
 	Out      io.Writer        // nil: standard output
 	Farewell *string          // takes the line for after leaving; nil: it is printed to Out
+
+	Setup   *setup.Desk // for the Setup page; nil: it knows nothing
+	AtSetup bool        // begin on the Setup page
+	Say     string      // stands in the message line at the start
+	// Again takes what to say when the screen is left only to be begun anew
+	// with a changed configuration; it stays empty otherwise. nil: a change
+	// does not end the screen.
+	Again *string
 }
 
 // Run shows the screen until the user leaves or ctx ends. A run that goes on
