@@ -38,7 +38,11 @@ type ScreenOptions struct {
 }
 
 // Desk is what the screen is shown on.
-type Desk = vault.Desk
+type Desk interface {
+	vault.Desk
+	vault.Runs
+	vault.Keeper
+}
 
 // Screen shows the terminal UI until the user leaves. main gives it, so
 // that the two faces do not know each other.
@@ -136,7 +140,7 @@ func (p *program) root() *cobra.Command {
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
 	root.AddCommand(p.backupCmd(), p.listCmd(), p.showCmd(), p.verifyCmd(), p.restoreCmd(), p.dumpCmd(),
-		p.statusCmd(), p.retentionCmd(), p.initCmd(), p.configCmd(), p.demoCmd(), p.versionCmd())
+		p.statusCmd(), p.retentionCmd(), p.unlockCmd(), p.initCmd(), p.configCmd(), p.demoCmd(), p.versionCmd())
 	return root
 }
 
@@ -144,7 +148,7 @@ func (p *program) root() *cobra.Command {
 func (p *program) bare(cmd *cobra.Command) error {
 	if !p.terminal() || os.Getenv("TERM") == "dumb" {
 		err := p.status(cmd.Context(), nil)
-		fmt.Fprintln(p.stderr, "\nverbs: backup list show verify restore dump status retention init config demo; pgvault help VERB tells more")
+		fmt.Fprintln(p.stderr, "\nverbs: backup list show verify restore dump status retention unlock init config demo; pgvault help VERB tells more")
 		return err
 	}
 	s, err := p.open()
@@ -168,7 +172,11 @@ func (p *program) show(ctx context.Context, s *session) error {
 		}
 		again := ""
 		noColor := p.noColor || os.Getenv("NO_COLOR") != ""
-		err := p.screen(ctx, s.vault, ScreenOptions{
+		desk, ok := any(s.vault).(Desk)
+		if !ok {
+			return &fault.Error{What: "this build has no screen", Do: "use the verbs: pgvault help"}
+		}
+		err := p.screen(ctx, desk, ScreenOptions{
 			NoColor: noColor, ASCII: s.conf.UI.ASCII || !utf8Locale(), Mouse: s.conf.UI.Mouse,
 			UTC: s.conf.UI.Times == "utc", ReadOnly: p.readOnly, SlowLine: os.Getenv("SSH_TTY") != "", Identity: p.identities,
 			Setup:   &setup.Desk{Path: path, Vault: s.vault, Program: setup.Program{Version: Version, StateDir: config.StateDir(), Colours: !noColor, Mouse: s.conf.UI.Mouse}},

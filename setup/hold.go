@@ -56,8 +56,8 @@ func (h *Hold) TryFile(path string, passphrase func(prompt string) (string, erro
 }
 
 // TryText is TryFile with the identity itself.
-func (h *Hold) TryText(text []byte, passphrase func(prompt string) (string, error)) (string, error) {
-	keys, err := archive.ParseKeys(text, "what was pasted", passphrase)
+func (h *Hold) TryText(text string, passphrase func(prompt string) (string, error)) (string, error) {
+	keys, err := archive.Load(archive.Source{Texts: []string{text}, Passphrase: passphrase})
 	if err != nil {
 		return "", err
 	}

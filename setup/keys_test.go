@@ -113,13 +113,13 @@ func TestHold(t *testing.T) {
 	if name, err := h.TryFile(key, nil); err != nil || name == "" {
 		t.Errorf("%q %v", name, err)
 	}
-	if _, err := h.TryText([]byte(mine.Secret()), nil); err != nil {
+	if _, err := h.TryText(mine.Secret(), nil); err != nil {
 		t.Error(err)
 	}
-	if _, err := h.TryText([]byte(stranger.Secret()), nil); fault.CodeOf(err) != fault.NoKey {
+	if _, err := h.TryText(stranger.Secret(), nil); fault.CodeOf(err) != fault.NoKey {
 		t.Errorf("a stranger: %v", err)
 	}
-	if _, err := h.TryText([]byte("nonsense"), nil); fault.CodeOf(err) != fault.NoKey {
+	if _, err := h.TryText("nonsense", nil); fault.CodeOf(err) != fault.NoKey {
 		t.Errorf("nonsense: %v", err)
 	}
 	if _, err := NewHold(r, bytes.NewReader(nil)); err == nil {

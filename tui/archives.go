@@ -1,10 +1,8 @@
 package tui
 
 import (
-	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -14,14 +12,10 @@ import (
 // archives is the start page: the list with its filter, and the selected
 // archive below it where there is room.
 type archives struct {
-	all    []vault.Archive
-	loaded bool
-	err    error // the newest reading failed
-	at     time.Time
-
-	editing bool // the filter line has the keys
-	input   input
+	filterBox
 	filter  vault.Filter
+	all     int // archives there are, shown or not
+	wide    bool
 	sort    int
 	shown   []vault.Archive
 	sel     int
@@ -32,9 +26,11 @@ type archives struct {
 
 // Commands of the list of archives.
 const (
-	cmdFilter     command = "filter"
-	cmdFilterDone command = "filter-done"
-	cmdSort       command = "sort"
+	cmdSort   command = "sort"
+	cmdWide   command = "wide"
+	cmdPin    command = "pin"
+	cmdDelete command = "delete"
+	cmdTables command = "tables"
 )
 
 // orders are what s goes through.
@@ -62,24 +58,15 @@ func order(a, b int64) int {
 
 func newArchives() *archives { return &archives{} }
 
-// take keeps a list that was read. A failed reading leaves the old list.
-func (s *archives) take(e env, m listMsg) {
-	s.err = m.err
-	if m.err == nil {
-		s.all, s.loaded, s.at = m.list, true, m.at
-	}
-	s.apply(e)
-}
-
 // apply filters and sorts; the selection stays on its archive.
 func (s *archives) apply(e env) {
 	id := ""
 	if a, ok := s.selected(); ok {
 		id = a.ID
 	}
-	s.filter = vault.ParseFilter(s.input.text())
-	s.shown = nil
-	for _, a := range s.all {
+	s.filter = vault.ParseFilter(s.in.text())
+	s.shown, s.all = nil, len(e.know.list)
+	for _, a := range e.know.list {
 		if s.filter.Match(a, e.now) {
 			s.shown = append(s.shown, a)
 		}
@@ -97,22 +84,23 @@ func (s *archives) selected() (vault.Archive, bool) {
 
 func (s *archives) keys(e env) keymap {
 	if s.editing {
-		return keymap{
-			{cmd: cmdFilterDone, keys: []string{"enter"}, show: "Enter", name: "keep", help: "keep the filter and go to the list", line: true},
-			{cmd: cmdUp, keys: []string{"up"}, show: "Up", name: "up", help: "one archive up"},
-			{cmd: cmdDown, keys: []string{"down"}, show: "Down", name: "down", help: "one archive down"},
-		}
+		return editKeys("archive")
 	}
 	a, ok := s.selected()
 	none := ""
 	if !ok {
 		none = "no archive is selected"
 	}
+	wide := "more columns: number of tables, whole id"
+	if s.wide {
+		wide = "the usual columns"
+	}
 	k := keymap{{cmd: cmdEnter, keys: []string{"enter"}, show: "Enter", name: "open", help: "everything about this archive", off: none, line: ok}}
 	k = append(k, archiveKeys(e, a, ok)...)
 	k = append(k,
-		binding{cmd: cmdFilter, keys: []string{"/"}, show: "/", name: "filter", help: vault.FilterWords, line: true},
-		binding{cmd: cmdSort, keys: []string{"s"}, show: "s", name: "sort", help: "now " + orders[s.sort].name + "; next: " + orders[(s.sort+1)%len(orders)].name, line: e.w >= 78},
+		filterKey(vault.FilterWords),
+		binding{cmd: cmdSort, keys: []string{"s"}, show: "s", name: "sort", help: "now " + orders[s.sort].name + "; next: " + orders[(s.sort+1)%len(orders)].name, line: e.w >= 100},
+		binding{cmd: cmdWide, keys: []string{"w"}, show: "w", name: "wide", help: wide},
 	)
 	return append(k, moveKeys("archive")...)
 }
@@ -123,7 +111,12 @@ func archiveKeys(e env, a vault.Archive, ok bool) keymap {
 	if !ok {
 		none = "no archive is selected"
 	}
-	restore, verify := first(none, e.busy()), first(none, e.busy())
+	restore := first(e.busy(), none)
+	verify, change := restore, restore
+	pinHelp := "keep this one whatever the rules say"
+	if a.Pinned {
+		pinHelp = "no longer pinned: the rules decide again"
+	}
 	if ok && restore == "" && (a.State == "damaged" || a.State == "foreign") {
 		restore = a.State + ", so nothing is restored from it: " + e.th.text(a.Reason)
 	}
@@ -134,22 +127,13 @@ func archiveKeys(e env, a vault.Archive, ok bool) keymap {
 		{cmd: cmdBackup, keys: []string{"b"}, show: "b", name: "backup", help: "back a database up now", off: e.busy(), line: true},
 		{cmd: cmdRestore, keys: []string{"r"}, show: "r", name: "restore", help: "into a new database; shows a plan first", off: restore, line: ok},
 		{cmd: cmdVerify, keys: []string{"v"}, show: "v", name: "verify", help: "intact, readable or restored into a scratch server", off: verify, line: ok},
-		{cmd: cmdCopyID, keys: []string{"y"}, show: "y", name: "copy id", help: "copy the archive's id", off: none, line: e.w >= 100},
+		{cmd: cmdTables, keys: []string{"t"}, show: "t", name: "tables", help: "every table in it with rows, bytes and SHA-256; needs an identity", off: none, line: ok && e.w >= 78},
+		{cmd: cmdPin, keys: []string{"m"}, show: "m", name: "pin", help: pinHelp, off: change, line: ok && e.w >= 100},
+		{cmd: cmdDelete, keys: []string{"D"}, show: "D", name: "delete...", help: "for good; shows what goes and asks for its id", off: change, line: ok && e.w >= 110},
+		{cmd: cmdCopyID, keys: []string{"y"}, show: "y", name: "copy id", help: "copy the archive's id", off: none, line: e.w >= 120},
 		{cmd: cmdCopyCmd, keys: []string{"Y"}, show: "Y", name: "copy command", help: "copy the command that shows this archive", off: none},
 	}
 }
-
-func first(texts ...string) string {
-	for _, t := range texts {
-		if t != "" {
-			return t
-		}
-	}
-	return ""
-}
-
-// canBack tells whether Esc has a step to go within the page.
-func (s *archives) canBack() bool { return s.editing || len(s.input.r) > 0 }
 
 func (s *archives) do(e env, c command) []action {
 	if n, ok := moved(c, s.sel, len(s.shown), s.rows); ok {
@@ -159,21 +143,21 @@ func (s *archives) do(e env, c command) []action {
 		s.sel = n
 		return nil
 	}
+	if acts, ok := s.filterBox.do(c, s.all); ok {
+		s.apply(e)
+		return acts
+	}
 	switch c {
-	case cmdFilter:
-		s.editing = true
-	case cmdFilterDone:
-		s.editing = false
 	case cmdSort:
 		s.sort = (s.sort + 1) % len(orders)
 		s.apply(e)
 		return []action{say("sorted " + orders[s.sort].name)}
-	case cmdBack:
-		if s.canBack() {
-			s.editing, s.input = false, input{}
-			s.apply(e)
-			return []action{say(fmt.Sprintf("all %d shown", len(s.all)))}
+	case cmdWide:
+		s.wide = !s.wide
+		if s.wide {
+			return []action{say("more columns, as far as there is room")}
 		}
+		return []action{say("the usual columns")}
 	case cmdEnter:
 		if a, ok := s.selected(); ok {
 			return []action{openPage{&detail{archive: a}}}
@@ -195,6 +179,15 @@ func doArchive(e env, a vault.Archive, c command) []action {
 	case cmdRestore:
 		f := newRestoreForm(a, e.identity)
 		return []action{openDialog{f}, propose{f}}
+	case cmdTables:
+		if len(e.identity) == 0 {
+			return []action{openDialog{newPathForm(a)}}
+		}
+		return []action{askTables{a, e.identity}}
+	case cmdPin:
+		return []action{pin{a.ID, !a.Pinned}}
+	case cmdDelete:
+		return []action{askDelete{a.ID}}
 	case cmdCopyID:
 		return []action{copyText{a.ID, a.ID}}
 	case cmdCopyCmd:
@@ -205,7 +198,7 @@ func doArchive(e env, a vault.Archive, c command) []action {
 }
 
 func (s *archives) typed(e env, k tea.KeyPressMsg) bool {
-	if !s.editing || !s.input.key(k) {
+	if !s.filterBox.typed(e, k) {
 		return false
 	}
 	s.apply(e)
@@ -213,10 +206,8 @@ func (s *archives) typed(e env, k tea.KeyPressMsg) bool {
 }
 
 func (s *archives) paste(e env, text string) {
-	if s.editing {
-		s.input.insert(text)
-		s.apply(e)
-	}
+	s.filterBox.paste(e, text)
+	s.apply(e)
 }
 
 func (s *archives) click(e env, _, y int) []action {

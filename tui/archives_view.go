@@ -4,29 +4,33 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/charmbracelet/x/ansi"
-
 	"pgvault/fault"
 	"pgvault/vault"
 )
 
 // archiveColumns are the columns of the list. Narrow screens drop ROWS, then
-// STORED, then COPIES, and in the end AGE; WHEN, DATABASE and PROOF stay.
-func archiveColumns(th theme) []column {
-	return []column{
+// STORED, then KEEP and COPIES, and in the end AGE; WHEN, DATABASE and PROOF
+// stay. Wide, the number of tables and the whole id go before those.
+func archiveColumns(th theme, wide bool) []column {
+	cols := []column{
 		{title: "WHEN"},
-		{title: "AGE", right: true, drop: 4},
+		{title: "AGE", right: true, drop: 5},
 		{title: "DATABASE", min: 10, flex: true},
 		{title: "STORED", right: true, drop: 2},
 		{title: "ROWS", right: true, drop: 1},
 		{title: "PROOF", min: 9, style: th.proof},
-		{title: "COPIES", drop: 3, style: func(s string) string {
+		{title: "COPIES", drop: 4, style: func(s string) string {
 			if strings.HasSuffix(s, "!") {
 				return th.warn(s)
 			}
 			return s
 		}},
+		{title: "KEEP", drop: 3},
 	}
+	if wide {
+		cols = append(cols, column{title: "TABLES", right: true, drop: 6}, column{title: "ID", drop: 7})
+	}
+	return cols
 }
 
 // archiveCells are the cells of one archive's row.
@@ -35,9 +39,13 @@ func archiveCells(e env, a vault.Archive) []string {
 	if e.w < 40 {
 		began = shortWhen(a.Started, e.now, e.loc)
 	}
+	keep := "-"
+	if a.Pinned {
+		keep = "pinned"
+	}
 	return []string{
 		began, age(e.now.Sub(a.Started)), e.th.text(a.Database),
-		size(a.Stored), count(a.Rows), proofWord(a), copiesWord(a, len(e.places)),
+		size(a.Stored), count(a.Rows), proofWord(a), copiesWord(a, len(e.places)), keep, count(int64(a.Tables)), e.th.text(a.ID),
 	}
 }
 
@@ -65,12 +73,12 @@ func copiesWord(a vault.Archive, places int) string {
 }
 
 func (s *archives) view(e env) block {
-	if !s.loaded || len(s.all) == 0 {
+	if len(e.know.list) == 0 {
 		return block{lines: s.empty(e)}
 	}
 	b := block{}
 	titles := e.h >= 4
-	if e.h >= 6 || s.editing || len(s.input.r) > 0 {
+	if e.h >= 6 || s.active() {
 		b = s.filterLine(e)
 	}
 	detailH := 0
@@ -84,7 +92,7 @@ func (s *archives) view(e env) block {
 	s.top = window(s.top, s.sel, len(s.shown), s.rows)
 	b.lines = append(b.lines, s.table(e, titles)...)
 	if len(s.shown) == 0 {
-		b.lines = append(b.lines, wrapAt(fmt.Sprintf(" nothing matches %q. Esc shows all %d.", e.th.text(s.input.text()), len(s.all)), e.w)...)
+		b.lines = append(b.lines, s.nothing(e, s.all)...)
 		return b
 	}
 	if detailH > 0 {
@@ -97,11 +105,11 @@ func (s *archives) view(e env) block {
 
 // table draws titles and the rows in sight.
 func (s *archives) table(e env, titles bool) []string {
-	cols := archiveColumns(e.th)
+	cols := archiveColumns(e.th, s.wide)
 	var cells [][]string
 	end := min(s.top+s.rows, len(s.shown))
 	for _, a := range s.shown[s.top:end] {
-		cells = append(cells, archiveCells(e, a))
+		cells = append(cells, archiveCells(e, a)[:len(cols)])
 	}
 	widths := tableWidths(cols, cells, e.w)
 	var out []string
@@ -109,7 +117,7 @@ func (s *archives) table(e env, titles bool) []string {
 		out = append(out, tableTitles(cols, widths))
 	}
 	s.listTop = len(out)
-	if e.h >= 6 || s.editing || len(s.input.r) > 0 {
+	if e.h >= 6 || s.active() {
 		s.listTop++
 	}
 	for i, c := range cells {
@@ -122,39 +130,40 @@ func (s *archives) table(e env, titles bool) []string {
 	return out
 }
 
-// filterLine shows the filter, how many of how many are shown, and the order.
+// filterLine shows the filter, how many of how many are shown, the order, and
+// how old the list is where it is only remembered.
 func (s *archives) filterLine(e env) block {
-	right := fmt.Sprintf("%d archives, %s", len(s.all), orders[s.sort].name)
-	if len(s.all) == 1 {
+	right := fmt.Sprintf("%d archives, %s", s.all, orders[s.sort].name)
+	if s.all == 1 {
 		right = "1 archive"
 	}
-	if len(s.input.r) > 0 {
-		right = fmt.Sprintf("%d of %d shown, %s", len(s.shown), len(s.all), orders[s.sort].name)
+	if len(s.in.r) > 0 {
+		right = fmt.Sprintf("%d of %d shown, %s", len(s.shown), s.all, orders[s.sort].name)
+	}
+	if e.know.listOld || e.know.listErr != nil {
+		right += ", as of " + ago(e.now.Sub(e.know.listAt))
 	}
 	if s.filter.Wrong != "" {
 		right = e.th.warn("! " + e.th.text(s.filter.Wrong))
 	}
-	if e.w < 50 {
-		right, _, _ = strings.Cut(right, ",")
-	}
-	room := max(e.w-ansi.StringWidth(right)-5, 8)
-	if !s.editing && len(s.input.r) == 0 {
-		return block{lines: []string{spread(" / filters", right, e.w-1)}}
-	}
-	field, cx := s.input.view(e.th, room)
-	return block{lines: []string{spread(" "+e.th.bold("/")+" "+field, right, e.w-1)}, cursor: s.editing, cx: 3 + cx}
+	return s.line(e, " / filters", right)
 }
 
 // empty is the page without a list: not read yet, unreadable, or a vault in
 // which nothing has been stored.
 func (s *archives) empty(e env) []string {
 	switch {
-	case s.err != nil:
+	case e.know.listErr != nil:
 		lines := []string{"", " " + e.th.bad("x") + " " + e.th.bold("the vault could not be read"), ""}
-		return append(lines, faultLines(e, fault.As(s.err), e.w)...)
-	case !s.loaded:
+		return append(lines, faultLines(e, fault.As(e.know.listErr), e.w)...)
+	case !e.know.listed:
 		return []string{"", " reading the vault..."}
 	}
+	return noBackups(e)
+}
+
+// noBackups teaches what to do with an empty vault.
+func noBackups(e env) []string {
 	text := `No backups yet. b makes the first one. Nothing runs by itself until a timer starts "pgvault backup".`
 	if e.readOnly {
 		text = "No backups yet, and this screen is read only."

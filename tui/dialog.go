@@ -4,44 +4,34 @@ import (
 	"fmt"
 
 	"pgvault/fault"
+	"pgvault/vault"
 )
 
 // confirm asks about something that ends or loses work. The focus is on the
 // safe answer; letters choose nothing.
 type confirm struct {
 	base
-	title    string
-	text     []string
-	safe     string // the safe answer
-	act      string // the other one
-	yes      action
-	aboutRun bool // goes away when the run ends
-	onAct    bool // the focus is on the other answer
-	at       int  // the line of the answers, as last drawn
+	title string
+	text  []string
+	safe  string // the safe answer
+	act   string // the other one
+	yes   action
+	about string // the job it is about: it goes away when that ends
+	onAct bool   // the focus is on the other answer
+	at    int    // the line of the answers, as last drawn
 }
 
-// cancelDialog asks whether to end a run.
-func cancelDialog(j *job, th theme) *confirm {
+// cancelDialog asks whether to end a job.
+func cancelDialog(j vault.Job, th theme) *confirm {
 	text := []string{"Nothing of it will remain; archives that are finished stay untouched."}
-	switch j.kind {
-	case "verify":
+	switch j.Order.Kind {
+	case vault.KindVerify:
 		text = []string{"The archive stays as it is, and so does what was proven of it before."}
-	case "restore":
+	case vault.KindRestore:
 		text = []string{"The new database is given up; the report says what is left of it.", "No other database is touched."}
 	}
-	return &confirm{title: "cancel the " + j.title(th) + "?", text: text, safe: "Keep running", act: "Cancel it", yes: cancelRun{}, aboutRun: true}
-}
-
-// leaveDialog asks whether to leave although that ends a run.
-func leaveDialog(j *job, th theme) *confirm {
-	return &confirm{
-		title: "leave while the " + j.title(th) + " is running?",
-		text: []string{
-			"The run belongs to this screen: leaving cancels it cleanly first.",
-			"To look at the archives meanwhile, stay and press Esc: the run goes on.",
-		},
-		safe: "Stay", act: "Cancel the " + string(j.kind) + " and leave", yes: leave{cancel: true}, aboutRun: true,
-	}
+	text = append(text, "Started by "+wholeActor(th, j.Actor)+".")
+	return &confirm{title: "cancel the " + jobName(th, j) + "?", text: text, safe: "Keep running", act: "Cancel it", yes: cancelRun{j.ID}, about: j.ID}
 }
 
 func (d *confirm) keys(env) keymap {

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"strings"
-	"sync"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -18,27 +17,52 @@ import (
 	"pgvault/vault"
 )
 
-// engine is the model's way to the desk: it runs what takes time in Cmds and
-// knows which runs still go on when the screen is left.
-type engine struct {
-	ctx  context.Context
-	desk vault.Desk
-	send func(tea.Msg) // into the program, from any goroutine
-	wait time.Duration // least time between two batches of events
-	now  func() time.Time
-
-	mu     sync.Mutex
-	closed bool
-	wg     sync.WaitGroup
-	last   *vault.RunDone // how the newest run ended
+// Vault is what the screen is shown on: the reading, the jobs and the keeping
+// of one vault. They are three so that a test can make up each of them.
+type Vault struct {
+	vault.Desk
+	vault.Runs
+	vault.Keeper
 }
 
-// The answers of Cmds.
+// engine is the model's way to the vault: it turns each question into a Cmd.
+// No Cmd runs a backup, a verify or a restore: those are jobs, processes of
+// their own.
+type engine struct {
+	ctx   context.Context
+	vault Vault
+	send  func(tea.Msg) // into the program, from any goroutine
+	wait  time.Duration // least time between two batches of a job's events
+	poll  time.Duration // between two looks at the jobs
+	now   func() time.Time
+
+	pending int // questions whose answer has not come; only Update touches it
+}
+
+// told is the answer of a question that began with ask; msg may be nil.
+type told struct{ msg tea.Msg }
+
+// The answers.
 type (
 	listMsg struct {
-		list []vault.Archive
+		list  []vault.Archive
+		at    time.Time
+		old   bool // from the state folder, not from the place
+		fresh bool // what was asked for
+		err   error
+	}
+	healthMsg struct {
+		health *vault.Health
+		err    error
+	}
+	jobsMsg struct {
+		jobs []vault.Job
 		err  error
-		at   time.Time
+	}
+	activityMsg struct {
+		list  []vault.Activity
+		trail vault.Trail
+		err   error
 	}
 	databasesMsg struct {
 		op        int
@@ -59,6 +83,10 @@ type (
 	eventsMsg struct {
 		j      *job
 		events []vault.Event
+	}
+	lostMsg struct { // a job can no longer be followed
+		j   *job
+		err error
 	}
 )
 
@@ -95,52 +123,61 @@ func guard(c tea.Cmd) tea.Cmd {
 	}
 }
 
-// begin counts a run in; false when the screen has been left already.
-func (g *engine) begin() bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.closed {
-		return false
-	}
-	g.wg.Add(1)
-	return true
+// ask makes the Cmd of a question. It must be run: the screen counts as busy
+// until its answer has been taken.
+func (g *engine) ask(f func() tea.Msg) tea.Cmd {
+	g.pending++
+	return func() tea.Msg { return told{guard(f)()} }
 }
 
-// close lets no run begin any more and waits for those that go on; their
-// context must have been cancelled.
-func (g *engine) close() {
-	g.mu.Lock()
-	g.closed = true
-	g.mu.Unlock()
-	g.wg.Wait()
+func (g *engine) list(fresh bool) tea.Cmd {
+	return g.ask(func() tea.Msg {
+		l, err := g.vault.Listing(g.ctx, fresh)
+		return listMsg{list: l.Archives, at: l.At, old: l.Cached, fresh: fresh, err: err}
+	})
 }
 
-// ended gives how the newest run ended, nil when none did.
-func (g *engine) ended() *vault.RunDone {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.last
+func (g *engine) health() tea.Cmd {
+	return g.ask(func() tea.Msg {
+		h, err := g.vault.Health(g.ctx)
+		if err == nil && h == nil {
+			err = errors.New("the health came back empty")
+		}
+		return healthMsg{h, err}
+	})
 }
 
-// run gives the Cmd that performs f as run j, and the one that feeds its
-// events to the model.
-func (g *engine) run(ctx context.Context, j *job, f func(context.Context, vault.Sink) error) tea.Cmd {
+func (g *engine) jobs() tea.Cmd {
+	return g.ask(func() tea.Msg {
+		jobs, err := g.vault.Jobs(g.ctx)
+		return jobsMsg{jobs, err}
+	})
+}
+
+// activityMax is how many entries of the past the screen holds.
+const activityMax = 2000
+
+func (g *engine) activity() tea.Cmd {
+	return g.ask(func() tea.Msg {
+		list, trail, err := g.vault.Activity(g.ctx, activityMax)
+		return activityMsg{list, trail, err}
+	})
+}
+
+// follow gives the Cmds that bring the events of a job to the model, from the
+// first on, until ctx ends.
+func (g *engine) follow(ctx context.Context, j *job) tea.Cmd {
 	p := newPump(g.wait, g.now)
 	work := func() tea.Msg {
-		if !g.begin() {
+		err := g.vault.Watch(ctx, j.ref, p.put)
+		p.close()
+		if ctx.Err() != nil {
 			return nil
 		}
-		defer g.wg.Done()
-		err := f(ctx, func(e vault.Event) {
-			if d, ok := e.(vault.RunDone); ok {
-				g.mu.Lock()
-				g.last = &d
-				g.mu.Unlock()
-			}
-			p.put(e)
-		})
-		p.put(closing(j, err))
-		return nil
+		if err == nil {
+			err = errors.New("its journal ended without a result")
+		}
+		return lostMsg{j, err}
 	}
 	return tea.Batch(guard(work), g.events(j, p))
 }
@@ -150,46 +187,61 @@ func (g *engine) events(j *job, p *pump) tea.Cmd {
 	return func() tea.Msg { return eventsMsg{j, p.next()} }
 }
 
-// closing is the RunDone of an engine that gave none.
-func closing(j *job, err error) vault.RunDone {
-	if err == nil {
-		err = &fault.Error{What: "the run ended without a result", Do: "verify the archive before trusting it"}
+// passphrase asks on the screen and ends when ctx does.
+func (g *engine) passphrase(ctx context.Context, prompt string) (string, error) {
+	q := &question{prompt: prompt, reply: make(chan questionReply, 1)}
+	g.send(q)
+	select {
+	case r := <-q.reply:
+		return r.text, r.err
+	case <-ctx.Done():
+		return "", ctx.Err()
 	}
-	d := vault.RunDone{Kind: j.kind, Result: vault.ResultFailed, ID: j.id, Database: j.database, Target: j.target, Exit: fault.CodeOf(err), Err: err}
-	if errors.Is(err, context.Canceled) {
-		d.Result = vault.ResultCancelled
-	}
-	return d
 }
 
 // identities are the files and a callback that asks on the screen. The
 // callback ends when ctx does.
 func (g *engine) identities(ctx context.Context, files []string) vault.Identities {
 	return vault.Identities{
-		Files: files,
-		Passphrase: func(prompt string) (string, error) {
-			q := &question{prompt: prompt, reply: make(chan questionReply, 1)}
-			g.send(q)
-			select {
-			case r := <-q.reply:
-				return r.text, r.err
-			case <-ctx.Done():
-				return "", ctx.Err()
-			}
-		},
+		Files:      files,
+		Passphrase: func(prompt string) (string, error) { return g.passphrase(ctx, prompt) },
 	}
 }
 
-func (g *engine) list() tea.Cmd {
-	return guard(func() tea.Msg {
-		l, err := g.desk.List(g.ctx)
-		return listMsg{l, err, g.now()}
-	})
+// secrets finds which of the files open the archive, asking for a passphrase
+// once where a file is encrypted, and gives what a runner needs: a runner has
+// nobody to ask. It fails with the last cause when none opens it.
+func (g *engine) secrets(ctx context.Context, id string, files []string) (vault.Secrets, error) {
+	s := vault.Secrets{Passphrases: map[string]string{}}
+	var last error
+	for _, f := range files {
+		said := ""
+		_, err := g.vault.TryKeys(ctx, id, vault.Identities{Files: []string{f}, Passphrase: func(prompt string) (string, error) {
+			var err error
+			said, err = g.passphrase(ctx, prompt)
+			return said, err
+		}})
+		if err != nil {
+			last = err
+			continue
+		}
+		s.Files = append(s.Files, f)
+		if said != "" {
+			s.Passphrases[f] = said
+		}
+	}
+	if len(s.Files) > 0 {
+		return s, nil
+	}
+	if last == nil {
+		last = &fault.Error{What: "no identity was named", Do: "give the path of an identity file", Code: fault.NoKey}
+	}
+	return s, last
 }
 
 func (g *engine) databases(ctx context.Context, op int, preferred string) tea.Cmd {
-	return guard(func() tea.Msg {
-		names, err := g.desk.Databases(ctx)
+	return g.ask(func() tea.Msg {
+		names, err := g.vault.Databases(ctx)
 		return databasesMsg{op, preferred, names, err}
 	})
 }
@@ -199,8 +251,8 @@ func (g *engine) databases(ctx context.Context, op int, preferred string) tea.Cm
 // anything else fails, the plan page shows the name later.
 func (g *engine) proposal(f *restoreForm) tea.Cmd {
 	id, files := f.archive.ID, splitPaths(f.file.text())
-	return guard(func() tea.Msg {
-		p, err := g.desk.PlanRestore(g.ctx, vault.RestoreOptions{ID: id, Identities: vault.Identities{
+	return g.ask(func() tea.Msg {
+		p, err := g.vault.PlanRestore(g.ctx, vault.RestoreOptions{ID: id, Identities: vault.Identities{
 			Files:      expand(files),
 			Passphrase: func(string) (string, error) { return "", errNoPassphrase },
 		}})
@@ -212,10 +264,10 @@ func (g *engine) proposal(f *restoreForm) tea.Cmd {
 }
 
 func (g *engine) plan(ctx context.Context, op int, a makePlan) tea.Cmd {
-	return guard(func() tea.Msg {
+	return g.ask(func() tea.Msg {
 		files := expand(a.files)
-		p, err := g.desk.PlanRestore(ctx, vault.RestoreOptions{
-			ID: a.archive.ID, ToNew: a.target, Identities: g.identities(g.ctx, files),
+		p, err := g.vault.PlanRestore(ctx, vault.RestoreOptions{
+			ID: a.archive.ID, ToNew: a.target, Identities: g.identities(ctx, files),
 		})
 		if err == nil && p == nil {
 			err = errors.New("the plan came back empty")

@@ -22,11 +22,12 @@ func opening(kind vault.Kind, s vault.Sink) {
 	s(vault.StageStarted{Stage: vault.StageData, At: clockAt.Add(-299 * time.Second)})
 }
 
-// running is a backup that stands at 43 % of an estimate.
+// running is a backup that was launched here and stands at 43 % of an
+// estimate.
 func running(t *testing.T, w, h int, o Options) *rig {
 	d := sampleDesk()
-	d.run = func(ctx context.Context, k vault.Kind, id vault.Identities, s vault.Sink) error {
-		opening(k, s)
+	d.watch = func(ctx context.Context, id string, s vault.Sink) error {
+		opening(vault.KindBackup, s)
 		for i := range 40 {
 			s(vault.TableDone{Stage: vault.StageData, Name: fmt.Sprintf("public.t%02d", i), State: vault.StateDone, Rows: 1000, Bytes: 1 << 20})
 		}
@@ -37,21 +38,22 @@ func running(t *testing.T, w, h int, o Options) *rig {
 		p.Rows, p.Bytes, p.At = 3601877, p.Bytes+100<<20, clockAt
 		p.Active = []vault.Table{{Name: "public." + hostile, State: vault.StateRunning, Rows: 2900412, RowsTotal: 7000000, Bytes: 900 << 20}}
 		s(p)
-		return wait(ctx, k, id, s)
+		return wait(ctx, id, s)
 	}
-	r := newRig(t, d, o, w, h)
+	r := onBackups(t, d, o, w, h)
 	r.keys("b")
-	r.until("the databases", func() bool { return len(r.m.dialogs) > 0 })
+	r.settle()
 	r.keys("enter")
 	r.until("progress", func() bool { return r.m.job != nil && r.m.job.progress.Rows == 3601877 })
+	r.settle()
 	return r
 }
 
 // compared is a restore that ended with one table that differs.
 func compared(t *testing.T, w, h int, o Options) *rig {
 	d := sampleDesk()
-	d.run = func(_ context.Context, k vault.Kind, _ vault.Identities, s vault.Sink) error {
-		s(vault.RunStarted{Kind: k, ID: "20260904-7f30", Database: "shop", Target: "shop__r", Stages: []vault.Stage{vault.StageCreate, vault.StageCompare}})
+	d.watch = func(_ context.Context, _ string, s vault.Sink) error {
+		s(vault.RunStarted{Kind: vault.KindRestore, ID: "20260904-7f30", Database: "shop", Target: "shop__r", Stages: []vault.Stage{vault.StageCreate, vault.StageCompare}})
 		s(vault.StageStarted{Stage: vault.StageCompare})
 		for i := range 30 {
 			n := vault.TableDone{Stage: vault.StageCompare, Name: fmt.Sprintf("public.t%02d", i), State: vault.StateEqual, Rows: 1000, RowsExpected: 1000}
@@ -62,14 +64,15 @@ func compared(t *testing.T, w, h int, o Options) *rig {
 		}
 		err := &fault.Error{What: "1 of 30 tables differs", Why: hostile, Left: "shop__r is complete but for 6 rows", Do: "look at it", Code: fault.Differs}
 		s(vault.RunDone{
-			Kind: k, Result: vault.ResultFailed, Exit: fault.Differs, TablesEqual: 29, TablesTotal: 30, Err: err,
+			Kind: vault.KindRestore, Result: vault.ResultFailed, Exit: fault.Differs, TablesEqual: 29, TablesTotal: 30, Err: err,
 			Differences: []vault.Difference{{Table: "public.sessions", RowsExpected: 1000, RowsFound: 994, Why: "6 rows fewer"}, {Table: "sequence public.s_seq", Why: "stands at 5, not 9"}},
 		})
-		return err
+		return nil
 	}
 	r := planned(t, d, w, h, o)
 	r.keys("enter")
 	r.until("the report", func() bool { return r.m.job != nil && r.m.job.done != nil })
+	r.settle()
 	return r
 }
 
@@ -77,48 +80,51 @@ func compared(t *testing.T, w, h int, o Options) *rig {
 func failed(t *testing.T, w, h int, o Options) *rig {
 	d := sampleDesk()
 	d.dbs = []string{"shop"}
-	d.run = func(_ context.Context, k vault.Kind, _ vault.Identities, s vault.Sink) error {
-		opening(k, s)
+	d.watch = func(_ context.Context, _ string, s vault.Sink) error {
+		opening(vault.KindBackup, s)
 		err := &fault.Error{What: "refused: needs 212 GiB", Why: "188 GiB are free on " + hostile, Left: "nothing was written", Do: "free space", Code: fault.NoSpace}
-		s(vault.RunDone{Kind: k, Result: vault.ResultFailed, Exit: fault.NoSpace, Err: err})
-		return err
+		s(vault.RunDone{Kind: vault.KindBackup, Result: vault.ResultFailed, Exit: fault.NoSpace, Err: err})
+		return nil
 	}
-	r := newRig(t, d, o, w, h)
+	r := onBackups(t, d, o, w, h)
 	r.keys("b")
-	r.until("the databases", func() bool { return len(r.m.dialogs) > 0 })
+	r.settle()
 	r.keys("enter")
 	r.until("the report", func() bool { return r.m.job != nil && r.m.job.done != nil })
+	r.settle()
 	return r
 }
 
 // planned stands on the plan page of a restore.
 func planned(t *testing.T, d *fakeDesk, w, h int, o Options) *rig {
 	o.Identity = []string{"/root/key"}
-	r := newRig(t, d, o, w, h)
+	r := onBackups(t, d, o, w, h)
 	r.keys("r")
 	r.until("a proposed name", func() bool { return len(r.m.top().(*restoreForm).target.r) > 0 })
 	r.keys("enter")
 	r.until("the plan", func() bool { _, ok := r.m.page().(*planPage); return ok })
+	r.settle()
 	return r
 }
 
-// asked is a verify whose engine waits for a passphrase.
+// asked is a verify whose first identity is encrypted: the screen asks for
+// its passphrase before it launches anything.
 func asked(t *testing.T, w, h int, o Options) *rig {
 	d := sampleDesk()
-	d.run = func(_ context.Context, k vault.Kind, id vault.Identities, s vault.Sink) error {
-		got, err := id.Passphrase("passphrase of " + hostile)
+	d.try = func(ids vault.Identities) error {
+		if ids.Files[0] != "/root/key" {
+			return &fault.Error{What: "another key", Code: fault.NoKey}
+		}
+		got, err := ids.Passphrase("passphrase of " + hostile)
 		if err == nil && got != "ge heim" {
 			err = errors.New("wrong passphrase")
-		}
-		if err == nil {
-			s(vault.RunDone{Kind: k, Result: vault.ResultOK, Proof: vault.ProofReadable})
 		}
 		return err
 	}
 	o.Identity = []string{"/root/key", "/root/other"}
-	r := newRig(t, d, o, w, h)
+	r := onBackups(t, d, o, w, h)
 	r.keys("v", "down", "enter")
-	r.until("the question", func() bool { return len(r.m.dialogs) > 0 })
+	r.until("the question", func() bool { _, ok := r.m.top().(*passphrase); return ok })
 	return r
 }
 
@@ -126,9 +132,10 @@ func TestBackupIsShownLive(t *testing.T) {
 	r := running(t, 80, 24, Options{})
 	r.wants("BACKUP shop", "5m 00s so far", "1 preflight ok > 2 DATA > 3 seal", "~42%", "min left", "3 601 877 of ~8 390 000 rows",
 		"40 of 50 tables", "12 734 rows/s", "12.5 MiB/s now", "~ estimated from the run of 28 Aug", "~7 000 000", "~41%", "! slow ev", "x cancel...")
-	if r.d.calls()[0] != "backup shop" {
-		t.Errorf("%v", r.d.calls())
+	if o := r.d.orders; len(o) != 1 || o[0].Kind != vault.KindBackup || o[0].Database != "shop" {
+		t.Errorf("%+v", o)
 	}
+	r.wants("[3 Activity]", "This job runs by itself: you may leave (q)", "by dba-1")
 	lines := strings.Split(r.screen(), "\n")
 	for i, l := range lines {
 		if strings.Contains(l, "TABLE ") && !strings.HasPrefix(lines[i+1], " >") {
@@ -141,43 +148,60 @@ func TestBackupIsShownLive(t *testing.T) {
 	r.keys("l")
 	r.wants("! slow ev")
 	r.keys("esc")
-	r.wants("DATABASE", "backup of shop, data ~42%", "J job")
-	r.keys("b")
-	r.wants("backup of shop is still running; J shows it")
-	r.keys("J")
-	r.wants("BACKUP shop")
+	r.wants("STARTED", "1 running")
+	if r.m.job != nil {
+		t.Error("the job is followed although its page is left")
+	}
+	r.keys("2", "b")
+	r.settle()
+	r.keys("enter")
+	r.wants("already running: shop backup, started by dba-1; this is it", "BACKUP shop")
+	if len(r.d.orders) != 1 {
+		t.Errorf("launched twice: %+v", r.d.orders)
+	}
 }
 
 func TestCancelAsksWithTheFocusOnKeeping(t *testing.T) {
 	r := running(t, 80, 24, Options{})
-	r.keys("x", "enter")
-	if r.m.job.cancelling || len(r.m.dialogs) > 0 {
-		t.Fatal("Enter did not keep it running")
-	}
-	r.keys("x", "tab", "esc")
-	if r.m.job.cancelling {
-		t.Fatal("Esc cancelled")
+	before := len(r.d.calls())
+	r.keys("x", "enter", "x", "tab", "esc")
+	r.settle()
+	if len(r.d.calls()) != before || len(r.m.dialogs) > 0 {
+		t.Fatalf("%v", r.d.calls())
 	}
 	r.keys("x", "tab", "enter")
-	r.until("the end", func() bool { return r.m.job.done != nil })
-	r.wants("cancelled", "nothing was left behind", "exit code 130")
+	r.settle()
+	if got := r.d.calls(); got[len(got)-1] != "cancel "+r.m.job.ref {
+		t.Fatalf("%v", got)
+	}
+	r.wants("cancelling: the job ends its work", "it was told to end")
 	r.keys("x")
-	r.wants("the run has ended")
+	r.wants("it is being cancelled already")
 }
 
-func TestLeavingARunAsks(t *testing.T) {
+func TestAQuestionAboutAJobThatEndsGoesAway(t *testing.T) {
 	r := running(t, 80, 24, Options{})
-	r.keys("q", "enter")
-	if r.quit || len(r.m.dialogs) > 0 {
-		t.Fatal("the default must be to stay")
+	r.keys("x")
+	r.update(eventsMsg{r.m.job, []vault.Event{vault.RunDone{Kind: vault.KindBackup, Result: vault.ResultOK}}})
+	r.lacks("Keep running")
+	r.keys("x")
+	r.wants("the job has ended")
+}
+
+func TestLeavingAsksNothingAndSaysWhatGoesOn(t *testing.T) {
+	d := sampleDesk()
+	d.setJobs(wikiJob())
+	for _, key := range []string{"q", "ctrl+c"} {
+		r := newRig(t, d, Options{}, 80, 24)
+		r.keys(key)
+		r.until("the end", func() bool { return r.quit })
+		want := "wiki backup goes on (~42%). Look again: pgvault   Stop: pgvault job cancel 7f3a"
+		if got := farewell(r.m.th, r.m.know); got != want {
+			t.Errorf("%q", got)
+		}
 	}
-	r.keys("ctrl+c")
-	r.wants("leave while the backup of shop is running?", "[ Stay ]")
-	r.keys("tab", "enter")
-	r.wants("cancelling backup of shop, then leaving")
-	r.until("the end", func() bool { return r.quit })
-	if got := farewell(r.m.th, r.m.job, r.m.g.ended()); got != "backup of shop was cancelled, nothing was left behind" {
-		t.Errorf("%q", got)
+	if len(d.calls()) > 0 {
+		t.Errorf("leaving did %v", d.calls())
 	}
 }
 
@@ -203,21 +227,24 @@ func TestFailureHasFourLines(t *testing.T) {
 
 func TestVerifyAsksForThePassphrase(t *testing.T) {
 	r := asked(t, 80, 24, Options{})
-	if want := "verify " + r.d.list[0].ID + " readable [/root/key /root/other]"; r.d.calls()[0] != want {
-		t.Errorf("%s", r.d.calls()[0])
-	}
 	r.keys("?", "q", "ctrl+u")
 	r.typeText("ge ")
 	r.update(tea.PasteMsg{Content: "heim\n"})
 	r.wants("*******")
 	r.lacks("heim")
 	r.keys("enter")
-	r.until("the end", func() bool { return r.m.job.done != nil })
-	r.wants("ok", "readable: decrypted and parsed to the last byte")
+	r.until("the job", func() bool { return r.m.job != nil })
 	r.lacks("heim")
+	o, s := r.d.orders[0], r.d.secrets[0]
+	if o.Kind != vault.KindVerify || o.ID != r.d.list[0].ID || o.Level != vault.ProofReadable {
+		t.Errorf("%+v", o)
+	}
+	if fmt.Sprint(s.Files) != "[/root/key]" || s.Passphrases["/root/key"] != "ge heim" {
+		t.Errorf("%+v", s)
+	}
 	r.keys("Y")
 	r.until("a copy", func() bool { return r.copied != "" })
-	if want := "pgvault verify " + r.d.list[0].ID + " --level readable -i /root/key -i /root/other"; r.copied != want {
+	if want := "pgvault verify " + r.d.list[0].ID + " --level readable"; r.copied != want {
 		t.Errorf("%q", r.copied)
 	}
 }
@@ -225,18 +252,62 @@ func TestVerifyAsksForThePassphrase(t *testing.T) {
 func TestPassphraseCanBeRefused(t *testing.T) {
 	r := asked(t, 80, 24, Options{})
 	r.keys("esc")
-	r.until("the end", func() bool { return r.m.job.done != nil })
-	r.wants("x failed", "no passphrase was given")
+	r.settle()
+	r.wants("no identity opens this archive", "what  another key")
+	if len(r.d.orders) > 0 {
+		t.Errorf("launched: %+v", r.d.orders)
+	}
 }
 
 func TestVerifyNeedsAnIdentity(t *testing.T) {
-	r := newRig(t, sampleDesk(), Options{}, 80, 24)
+	r := onBackups(t, sampleDesk(), Options{}, 80, 24)
 	r.keys("v", "down", "enter")
 	r.wants("readable needs an identity")
-	r.d.run = func(_ context.Context, _ vault.Kind, _ vault.Identities, _ vault.Sink) error { return nil }
 	r.keys("up", "enter")
-	r.until("an end without a RunDone", func() bool { return r.m.job != nil && r.m.job.done != nil })
-	r.wants("the run ended without a result")
+	r.settle()
+	r.until("the job", func() bool { return r.m.job != nil })
+	if o := r.d.orders[0]; o.Level != vault.ProofIntact || len(r.d.secrets[0].Files) > 0 {
+		t.Errorf("%+v", o)
+	}
+}
+
+func TestAJobThatCannotBeFollowedSaysSo(t *testing.T) {
+	d := sampleDesk()
+	d.setJobs(wikiJob())
+	d.watch = func(_ context.Context, _ string, s vault.Sink) error {
+		opening(vault.KindBackup, s)
+		return errors.New("the journal is gone")
+	}
+	r := newRig(t, d, Options{}, 80, 24)
+	r.keys("3", "enter")
+	r.until("the loss", func() bool { return r.m.job.lost != nil })
+	r.wants("it can no longer be followed: the journal is gone", "The job itself may go on")
+}
+
+func TestLaunchThatFailsHasFourLines(t *testing.T) {
+	d := sampleDesk()
+	d.start = &fault.Error{What: "the runner did not start", Why: "no space", Left: "nothing", Do: "free some", Code: fault.NoSpace}
+	r := onBackups(t, d, Options{}, 80, 24)
+	r.keys("b")
+	r.settle()
+	r.keys("enter")
+	r.settle()
+	r.wants("the backup was not started", "exit code 16", "what  the runner did not start", "do    free some")
+}
+
+// TestTheSecondStartJoinsTheFirst: somebody else was faster, and the screen
+// learns it from the refusal.
+func TestTheSecondStartJoinsTheFirst(t *testing.T) {
+	d := sampleDesk()
+	d.dbs = []string{"wiki"}
+	d.start = &fault.Error{What: "already running", Code: fault.Running}
+	r := onBackups(t, d, Options{}, 80, 24)
+	r.keys("b")
+	r.settle()
+	d.setJobs(wikiJob())
+	r.poll()
+	r.keys("enter")
+	r.wants("already running: wiki backup, started by timer", "BACKUP wiki")
 }
 
 func TestRestoreShowsThePlanFirst(t *testing.T) {
@@ -249,7 +320,7 @@ func TestRestoreShowsThePlanFirst(t *testing.T) {
 	r.typeText("other")
 	r.keys("enter")
 	r.until("the new plan", func() bool { return strings.Contains(r.screen(), "NEW database other") })
-	if n := len(r.m.pages); n != 2 {
+	if n := len(r.m.pages); n != 2 || len(r.d.orders) > 0 {
 		t.Errorf("%d pages", n)
 	}
 	last := r.d.planned[len(r.d.planned)-1]
@@ -287,25 +358,46 @@ func TestComparisonTable(t *testing.T) {
 }
 
 func TestKeysThatCannotActSayWhy(t *testing.T) {
-	r := newRig(t, sampleDesk(), Options{}, 80, 24)
+	r := onBackups(t, sampleDesk(), Options{}, 80, 24)
 	r.keys("G", "r")
 	r.wants("x damaged", "damaged, so nothing is restored from it: part 2 on disk")
-	r.keys("J")
-	r.wants("no run in this session yet")
 	r.keys("%")
 	r.wants("% does nothing here; ? lists the keys")
-	ro := newRig(t, sampleDesk(), Options{ReadOnly: true}, 80, 24)
-	for _, k := range []string{"b", "v", "r"} {
+	ro := onBackups(t, sampleDesk(), Options{ReadOnly: true}, 80, 24)
+	for _, k := range []string{"b", "v", "r", "m", "D"} {
 		ro.keys(k)
-		ro.wants("read only: nothing is started")
+		ro.wants("read only, because --read-only was given")
 	}
 	if len(ro.m.dialogs) > 0 {
 		t.Error("read only opened a dialog")
 	}
 }
 
+// TestWhoMayNotActIsTold: a member of the group sees all, and each key that
+// changes something says whose vault it is.
+func TestWhoMayNotActIsTold(t *testing.T) {
+	d := sampleDesk()
+	why := "You are dba-2; the vault belongs to pgvault. sudo -u pgvault pgvault"
+	d.access = &vault.Access{User: "dba-2", Owner: "pgvault", System: true, Why: why}
+	d.setJobs(wikiJob())
+	r := newRig(t, d, Options{}, 80, 24)
+	for _, k := range []string{"b", "r", "v", "2", "b", "v", "r", "m", "D", "3", "x", "b"} {
+		r.keys(k)
+		if k != "2" && k != "3" {
+			r.wants("read only", why[:60])
+		}
+	}
+	r.keys("enter")
+	r.until("the view", func() bool { return r.m.job != nil })
+	r.keys("x")
+	r.wants(why[:60])
+	if len(d.calls()) > 0 {
+		t.Errorf("%v", d.calls())
+	}
+}
+
 func TestFilterLive(t *testing.T) {
-	r := newRig(t, sampleDesk(), Options{}, 80, 24)
+	r := onBackups(t, sampleDesk(), Options{}, 80, 24)
 	r.keys("/")
 	r.typeText("is:dam")
 	r.wants("1 of 6 shown", "x damaged")
@@ -320,7 +412,7 @@ func TestFilterLive(t *testing.T) {
 }
 
 func TestHelpSearchesAndRuns(t *testing.T) {
-	r := newRig(t, sampleDesk(), Options{}, 80, 24)
+	r := onBackups(t, sampleDesk(), Options{}, 80, 24)
 	r.keys("?")
 	r.wants("Keys here", "type to search")
 	r.typeText("utc")
@@ -334,22 +426,23 @@ func TestHelpSearchesAndRuns(t *testing.T) {
 }
 
 func TestEmptyAndUnreadable(t *testing.T) {
-	newRig(t, &fakeDesk{}, Options{}, 80, 24).wants("No backups yet. b makes the first one.")
+	newRig(t, &fakeDesk{}, Options{}, 80, 24).wants("No backups yet. b makes the first one")
+	onBackups(t, &fakeDesk{}, Options{}, 80, 24).wants("No backups yet. b makes the first one")
 	r := everyScreen["unreadable"](t, 80, 24, Options{})
 	r.wants("the vault could not be read", "what  no vault", "do    init")
 	r.d.listErr, r.d.list = nil, sampleDesk().list
 	r.keys("R")
-	r.until("the list", func() bool { return r.m.archives.loaded })
+	r.settle()
 	r.wants("6 archives")
 	r.d.listErr = errors.New("gone")
 	r.keys("R")
-	r.until("the failure", func() bool { return r.m.archives.err != nil })
-	r.wants("! the list could not be read again: gone", "6 archives")
+	r.settle()
+	r.wants("! the list could not be read again: gone", "6 archives, newest first, as of just now")
 }
 
 func TestMouse(t *testing.T) {
-	r := newRig(t, sampleDesk(), Options{Mouse: true}, 80, 24)
-	r.update(tea.MouseClickMsg{X: 10, Y: 6, Button: tea.MouseLeft})
+	r := onBackups(t, sampleDesk(), Options{Mouse: true}, 80, 24)
+	r.update(tea.MouseClickMsg{X: 10, Y: 7, Button: tea.MouseLeft})
 	if r.m.archives.sel != 2 {
 		t.Errorf("click chose row %d:\n%s", r.m.archives.sel, r.screen())
 	}
@@ -360,7 +453,7 @@ func TestMouse(t *testing.T) {
 	line := strings.Split(r.screen(), "\n")[23]
 	r.update(tea.MouseClickMsg{X: strings.Index(line, "? help") + 1, Y: 23, Button: tea.MouseLeft})
 	r.wants("Keys here")
-	r.update(tea.MouseClickMsg{X: 5, Y: 6, Button: tea.MouseLeft})
+	r.update(tea.MouseClickMsg{X: 5, Y: 7, Button: tea.MouseLeft})
 	if got := r.m.top().(*help).sel; got != 3 {
 		t.Errorf("line %d of the help", got)
 	}
@@ -371,7 +464,7 @@ func TestMouse(t *testing.T) {
 }
 
 func TestCopyAndTitle(t *testing.T) {
-	r := newRig(t, sampleDesk(), Options{}, 80, 24)
+	r := onBackups(t, sampleDesk(), Options{}, 80, 24)
 	r.keys("y")
 	r.until("a copy", func() bool { return r.copied != "" })
 	if r.copied != r.d.list[0].ID {
@@ -384,7 +477,7 @@ func TestCopyAndTitle(t *testing.T) {
 }
 
 func TestLateAnswersAreDropped(t *testing.T) {
-	r := newRig(t, sampleDesk(), Options{}, 80, 24)
+	r := onBackups(t, sampleDesk(), Options{}, 80, 24)
 	old := r.m.op + 1
 	r.m.newOp("asking")
 	r.keys("esc")
@@ -415,12 +508,12 @@ func TestResizeWhileItRuns(t *testing.T) {
 }
 
 func TestUnknownTotalShowsNoPercentage(t *testing.T) {
-	j := newJob(vault.KindBackup, "", "shop", "", clockAt)
+	j := newJob(vault.Order{Kind: vault.KindBackup, Database: "shop"}, clockAt)
 	opening(vault.KindBackup, func(e vault.Event) { j.apply(e, clockAt) })
 	for i := range 5 {
 		j.apply(vault.Progress{Stage: vault.StageData, Rows: int64(i) * 1000, Bytes: int64(i) << 20, At: clockAt.Add(time.Duration(i) * time.Second)}, clockAt)
 	}
-	e := env{th: theme{}, now: clockAt, loc: time.UTC, job: j, w: 80, h: 20}
+	e := env{th: theme{}, now: clockAt, loc: time.UTC, know: &known{}, w: 80, h: 20}
 	s := strings.Join(newJobPage(j).view(e).lines, "\n")
 	if strings.Contains(s, "%") || strings.Contains(s, "left") || strings.Contains(s, "█") {
 		t.Errorf("a percentage out of nothing:\n%s", s)
@@ -431,7 +524,7 @@ func TestUnknownTotalShowsNoPercentage(t *testing.T) {
 }
 
 func TestLateProgressOfAnOlderStageIsIgnored(t *testing.T) {
-	j := newJob(vault.KindBackup, "", "shop", "", clockAt)
+	j := newJob(vault.Order{Kind: vault.KindBackup, Database: "shop"}, clockAt)
 	opening(vault.KindBackup, func(e vault.Event) { j.apply(e, clockAt) })
 	j.apply(vault.TableDone{Stage: vault.StageData, Name: "t", State: vault.StateDone, Rows: 7}, clockAt)
 	j.apply(vault.Progress{Stage: vault.StageData, Active: []vault.Table{{Name: "t", State: vault.StateRunning, Rows: 3}}}, clockAt)

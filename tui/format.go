@@ -66,6 +66,17 @@ func age(d time.Duration) string {
 	return fmt.Sprintf("%dy", int(d.Hours()/24/365))
 }
 
+// allowance writes a limit of seconds as a person set it: "2h", "1d", "36h".
+func allowance(secs int64) string {
+	switch {
+	case secs >= 86400 && secs%86400 == 0:
+		return fmt.Sprintf("%dd", secs/86400)
+	case secs >= 3600 && secs%3600 == 0:
+		return fmt.Sprintf("%dh", secs/3600)
+	}
+	return fmt.Sprintf("%dm", (secs+59)/60)
+}
+
 // ago is age in a sentence: "3d ago", "just now".
 func ago(d time.Duration) string {
 	switch s := age(d); s {

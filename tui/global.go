@@ -1,18 +1,48 @@
 package tui
 
-import tea "charm.land/bubbletea/v2"
+import (
+	tea "charm.land/bubbletea/v2"
+)
+
+// The places, in the order of their keys.
+const (
+	placeHealth = iota
+	placeBackups
+	placeActivity
+	placeSetup
+)
+
+// placeNames are the words of the tabs.
+var placeNames = []string{"Health", "Backups", "Activity", "Setup"}
+
+// The commands that the model itself answers.
+const (
+	cmdHealth   command = "health"
+	cmdBackups  command = "backups"
+	cmdActivity command = "activity"
+	cmdSetup    command = "setup"
+	cmdPalette  command = "commands"
+)
+
+var placeCommands = []command{cmdHealth, cmdBackups, cmdActivity, cmdSetup}
 
 // keymap is the whole keymap now: the top screen's own keys, then those that
 // work everywhere.
 func (m *model) keymap() keymap {
 	own := m.top().keys(m.env())
-	if len(m.dialogs) > 0 || m.page() == m.archives && m.archives.editing {
+	if len(m.dialogs) > 0 || m.filtering() {
 		return append(own, m.dialogKeys()...)
 	}
 	return append(own, m.pageKeys()...)
 }
 
-// dialogKeys work in every dialog and while the filter is typed. Letters stay
+// filtering tells whether the page's filter line has the keys.
+func (m *model) filtering() bool {
+	f, ok := m.page().(filtered)
+	return ok && f.isEditing()
+}
+
+// dialogKeys work in every dialog and while a filter is typed. Letters stay
 // with the text fields.
 func (m *model) dialogKeys() keymap {
 	name, text := "back", "close this; nothing is done"
@@ -33,29 +63,17 @@ func (m *model) dialogKeys() keymap {
 }
 
 func (m *model) leaveHelp() string {
-	if m.job != nil && m.job.done == nil {
-		return "leave; asks first, because the run would be cancelled"
+	if len(m.know.running()) > 0 {
+		return "leave at once; jobs go on"
 	}
-	return "leave; nothing is running"
+	return "leave at once"
 }
 
 // pageKeys work on every page.
 func (m *model) pageKeys() keymap {
-	running := m.job != nil && m.job.done == nil
-	_, onJob := m.page().(*jobPage)
-	noJob, atTop := "", ""
-	switch {
-	case m.job == nil:
-		noJob = "no run in this session yet: b, v or r starts one"
-	case onJob:
-		noJob = "this is the run"
-	}
-	if len(m.pages) == 1 && !m.archives.canBack() && m.opStop == nil {
+	atTop := ""
+	if f, ok := m.page().(filtered); len(m.pages) == 1 && !(ok && f.canBack()) && m.opStop == nil {
 		atTop = "nothing to go back to; q leaves"
-	}
-	onSetup := ""
-	if m.page() == screen(m.setup) {
-		onSetup = "this is Setup"
 	}
 	zone, mouse := "show times in UTC", "mouse off, so that the terminal selects text again"
 	if m.utc {
@@ -64,32 +82,44 @@ func (m *model) pageKeys() keymap {
 	if !m.mouse {
 		mouse = "mouse on: click and wheel (Shift-drag still selects)"
 	}
-	return keymap{
+	k := keymap{
+		{cmd: cmdPalette, keys: []string{":"}, show: ":", name: "commands", help: "every command by its name; Enter runs one", line: m.w >= 100},
 		{cmd: cmdHelp, keys: []string{"?", "f1"}, show: "?", name: "help", help: "the keys that work here; type to search, Enter runs one", line: true},
-		{cmd: cmdJob, keys: []string{"J"}, show: "J", name: "job", help: "the run that goes on, or the last report", off: noJob, line: running && !onJob},
 		{cmd: cmdBack, keys: []string{"esc"}, show: "Esc", name: "back", help: "one step back", off: atTop, line: len(m.pages) > 1},
 		{cmd: cmdLeave, keys: []string{"q", "ctrl+c"}, show: "q", name: "leave", help: m.leaveHelp(), line: true},
-		{cmd: cmdSetup, keys: []string{"4"}, show: "4", name: "Setup", help: "how this vault is set up", off: onSetup},
+	}
+	for i, what := range []string{"is every database recoverable", "the archives: find, trust, act", "everything that runs, ran or should have", "how this vault is set up"} {
+		n := string(rune('1' + i))
+		here := ""
+		if i == m.place && len(m.pages) == 1 {
+			here = "this is " + placeNames[i]
+		}
+		k = append(k, binding{cmd: placeCommands[i], keys: []string{n}, show: n, name: placeNames[i], help: what, off: here})
+	}
+	return append(k, keymap{
 		{cmd: cmdRefresh, keys: []string{"R"}, show: "R", name: "refresh", help: "read the vault again"},
 		{cmd: cmdZone, keys: []string{"u"}, show: "u", name: "UTC", help: zone},
 		{cmd: cmdMouse, keys: []string{"M"}, show: "M", name: "mouse", help: mouse},
 		{cmd: cmdRedraw, keys: []string{"ctrl+l"}, show: "^L", name: "redraw", help: "draw the screen anew"},
 		{cmd: cmdSuspend, keys: []string{"ctrl+z"}, show: "^Z", name: "suspend", help: "to the shell; fg comes back"},
-	}
+	}...)
 }
 
 // global does the commands that the model itself answers; ok is false for
 // those of the screens.
 func (m *model) global(c command) (tea.Cmd, bool) {
+	for i, p := range placeCommands {
+		if c == p {
+			return m.goTo(i), true
+		}
+	}
 	switch c {
 	case cmdHelp:
 		m.dialogs = append(m.dialogs, newHelp(m.keymap()))
+	case cmdPalette:
+		m.dialogs = append(m.dialogs, newPalette(m.keymap()))
 	case cmdBack:
 		return m.back(), true
-	case cmdJob:
-		m.openJob()
-	case cmdSetup:
-		return m.openSetup(), true
 	case cmdRefresh:
 		return m.perform([]action{refresh{}}), true
 	case cmdZone:
@@ -105,11 +135,26 @@ func (m *model) global(c command) (tea.Cmd, bool) {
 	case cmdSuspend:
 		return tea.Suspend, true
 	case cmdLeave:
-		return m.leave(), true
+		return tea.Quit, true
 	default:
 		return nil, false
 	}
 	return nil, true
+}
+
+// goTo shows a place, without what lay over the one left.
+func (m *model) goTo(place int) tea.Cmd {
+	m.endFollow()
+	m.endOp()
+	m.place, m.dialogs = place, nil
+	m.pages = []screen{m.home[place]}
+	if place == placeBackups {
+		m.archives.apply(m.env())
+	}
+	if place == placeSetup {
+		return m.perform([]action{lookOver{}})
+	}
+	return nil
 }
 
 // back goes one step back: first within the top screen, then out of it, and
@@ -133,35 +178,9 @@ func (m *model) pop() {
 	case len(m.dialogs) > 0:
 		m.dialogs = m.dialogs[:len(m.dialogs)-1]
 	case len(m.pages) > 1:
+		if p, ok := m.page().(*jobPage); ok && p.j == m.job {
+			m.endFollow()
+		}
 		m.pages = m.pages[:len(m.pages)-1]
 	}
-}
-
-// leave quits at once when nothing runs, and asks otherwise. A second time
-// while the run is being cancelled it leaves the screen; Run waits outside.
-func (m *model) leave() tea.Cmd {
-	if m.job == nil || m.job.done != nil || m.leaving {
-		return tea.Quit
-	}
-	if len(m.dialogs) > 0 {
-		if d, ok := m.top().(*confirm); ok && d.yes == (leave{cancel: true}) {
-			m.message = "Enter takes the answer in brackets; Tab moves them"
-			return nil
-		}
-	}
-	m.dialogs = append(m.dialogs, leaveDialog(m.job, m.th))
-	return nil
-}
-
-// openJob shows the newest run, on top of the archives.
-func (m *model) openJob() {
-	if _, ok := m.page().(*jobPage); !ok {
-		m.pages = append(m.pages[:1:1], newJobPage(m.job))
-	}
-}
-
-// openSetup shows the Setup page, on top of the archives, and looks anew.
-func (m *model) openSetup() tea.Cmd {
-	m.pages = append(m.pages[:1:1], m.setup)
-	return m.perform([]action{lookOver{}})
 }

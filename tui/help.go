@@ -9,6 +9,7 @@ import (
 // help lists the keymap of what is below it: the very bindings that work
 // there. Typing searches, Enter runs the line.
 type help struct {
+	names bool // the palette of commands: found by name alone
 	all   keymap
 	find  input
 	shown keymap
@@ -18,6 +19,11 @@ type help struct {
 }
 
 func newHelp(k keymap) *help { return &help{all: k, shown: k, h: 1} }
+
+// newPalette lists the same lines as commands, found by their names.
+func newPalette(k keymap) *help {
+	return &help{names: true, all: k.named(""), shown: k.named(""), h: 1}
+}
 
 func (d *help) keys(env) keymap {
 	none := ""
@@ -59,6 +65,9 @@ func (d *help) paste(_ env, s string) {
 
 func (d *help) search() {
 	d.shown, d.sel = d.all.matching(d.find.text()), 0
+	if d.names {
+		d.shown = d.all.named(d.find.text())
+	}
 }
 
 func (d *help) click(_ env, _, y int) []action {
@@ -78,7 +87,11 @@ func (d *help) view(e env) block {
 	d.h = max(e.h-1, 1)
 	d.top = window(d.top, d.sel, len(d.shown), d.h)
 	text, cx := d.find.view(e.th, max(min(e.w-40, 24), 4))
-	b := block{lines: []string{spread(" "+e.th.bold("Keys here")+"  "+text, right, e.w-1)}, cursor: true, cx: 12 + cx}
+	label := "Keys here  "
+	if d.names {
+		label = ": "
+	}
+	b := block{lines: []string{spread(" "+e.th.bold(label)+text, right, e.w-1)}, cursor: true, cx: 1 + len(label) + cx}
 	nameW := 0
 	for _, k := range d.all {
 		nameW = max(nameW, len(k.name))

@@ -11,8 +11,10 @@ import (
 // job is what the events of one run have told so far. apply is its only
 // writer.
 type job struct {
+	ref        string // the job's id
+	actor      vault.Actor
 	kind       vault.Kind
-	id         string
+	id         string // the archive's id
 	database   string
 	target     string
 	same       string // the command that does the same
@@ -32,6 +34,7 @@ type job struct {
 	warnings   int
 	done       *vault.RunDone
 	cancelling bool
+	lost       error // why it can no longer be followed
 	pump       *pump
 }
 
@@ -65,17 +68,30 @@ type logLine struct {
 // logMax is how many lines of log a run keeps.
 const logMax = 500
 
-func newJob(kind vault.Kind, id, database, target string, now time.Time) *job {
+// newJob makes the picture of a job of which nothing was told yet.
+func newJob(o vault.Order, now time.Time) *job {
 	return &job{
-		kind: kind, id: id, database: database, target: target, cur: -1, started: now, stageStart: now,
-		tables: map[string]*tableState{}, byName: map[string]int{},
+		kind: o.Kind, id: o.ID, database: o.Database, target: first(o.ToNew, o.ToEmpty), same: orderCommand(o),
+		cur: -1, started: now, stageStart: now, tables: map[string]*tableState{}, byName: map[string]int{},
 	}
+}
+
+// know takes what the job's folder tells of it.
+func (j *job) know(v vault.Job) {
+	j.ref, j.actor, j.started, j.stageStart = v.ID, v.Actor, v.Started, v.Started
+	j.id, j.target = first(v.Archive, j.id), first(v.Target, j.target)
+}
+
+// asJob is what a dialog needs to know of the job.
+func (j *job) asJob() vault.Job {
+	return vault.Job{ID: j.ref, Order: vault.Order{Kind: j.kind, Database: j.database}, Actor: j.actor}
 }
 
 // apply takes one event.
 func (j *job) apply(ev vault.Event, now time.Time) {
 	switch ev := ev.(type) {
 	case vault.RunStarted:
+		j.kind = vault.Kind(first(string(ev.Kind), string(j.kind)))
 		j.id, j.database, j.target = first(ev.ID, j.id), first(ev.Database, j.database), first(ev.Target, j.target)
 		j.started = at(ev.At, j.started)
 		for _, s := range ev.Stages {
@@ -230,33 +246,6 @@ func (j *job) title(th theme) string {
 		s += " into " + th.text(j.target)
 	}
 	return s
-}
-
-// short is the run in one line: "backup of shop, data ~43%, 12.1 MiB/s".
-func (j *job) short(th theme) string {
-	if j.cancelling {
-		return j.title(th) + ", cancelling"
-	}
-	s := j.title(th) + ", " + first(string(j.stage()), "starting")
-	if f, ok := fraction(j.progress); ok {
-		s += " " + percent(f, j.estimated())
-	} else if j.progress.Rows > 0 {
-		s += " " + plural(j.progress.Rows, "row")
-	}
-	if _, b, _ := j.meter.rates(); b > 0 {
-		s += ", " + speed(b)
-	}
-	return s
-}
-
-// headline is how the run ended, in one line.
-func (j *job) headline(th theme) string {
-	d := j.done
-	what := j.title(th)
-	if d.TablesTotal > 0 {
-		what += ": " + equalWords(d)
-	}
-	return resultWord(th, d.Result) + " " + what
 }
 
 // resultWord is the result with its mark and its colour.

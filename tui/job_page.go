@@ -20,7 +20,8 @@ const (
 	cmdCancel   command = "cancel"
 	cmdOnlyDif  command = "differences"
 	cmdAllLines command = "all-lines"
-	cmdLog      command = "log"
+
+	cmdCopyArchive command = "copy-archive-id"
 )
 
 func newJobPage(j *job) *jobPage { return &jobPage{j: j} }
@@ -29,7 +30,9 @@ func (s *jobPage) keys(e env) keymap {
 	over, noCmp, noID, noCmd := "", "", "", ""
 	switch {
 	case s.j.done != nil:
-		over = "the run has ended; there is nothing to cancel"
+		over = "the job has ended; there is nothing to cancel"
+	case e.busy() != "":
+		over = e.busy()
 	case s.j.cancelling:
 		over = "it is being cancelled already"
 	}
@@ -38,6 +41,10 @@ func (s *jobPage) keys(e env) keymap {
 	}
 	if s.j.id == "" {
 		noID = "the archive has no id yet"
+	}
+	noJob := ""
+	if s.j.ref == "" {
+		noJob = "the job has no id yet"
 	}
 	if s.j.same == "" {
 		noCmd = "no command is known for this run"
@@ -51,7 +58,8 @@ func (s *jobPage) keys(e env) keymap {
 		{cmd: cmdOnlyDif, keys: []string{"d"}, show: "d", name: "only differences", help: "only what differs, or all again", off: noCmp, line: noCmp == ""},
 		{cmd: cmdAllLines, keys: []string{"a"}, show: "a", name: "all", help: "every table of the comparison", off: noCmp, line: noCmp == ""},
 		{cmd: cmdLog, keys: []string{"l"}, show: "l", name: "log", help: log, line: true},
-		{cmd: cmdCopyID, keys: []string{"y"}, show: "y", name: "copy id", help: "copy the archive's id", off: noID, line: e.w >= 70},
+		{cmd: cmdCopyID, keys: []string{"y"}, show: "y", name: "copy job id", help: "copy the job's id", off: noJob, line: e.w >= 70},
+		{cmd: cmdCopyArchive, keys: []string{"i"}, show: "i", name: "copy archive id", help: "copy the id of the archive that is made or read", off: noID},
 		{cmd: cmdCopyCmd, keys: []string{"Y"}, show: "Y", name: "copy command", help: "copy the command that does the same", off: noCmd, line: e.w >= 100},
 	}
 	return append(k, moveKeys("line")...)
@@ -63,7 +71,7 @@ func (s *jobPage) do(e env, c command) []action {
 	}
 	switch c {
 	case cmdCancel:
-		return []action{openDialog{cancelDialog(s.j, e.th)}}
+		return []action{openDialog{cancelDialog(s.j.asJob(), e.th)}}
 	case cmdOnlyDif:
 		s.onlyDif, s.showLog, s.top = !s.onlyDif, false, 0
 		if s.onlyDif && len(s.j.comparisons(true)) == 0 {
@@ -75,6 +83,8 @@ func (s *jobPage) do(e env, c command) []action {
 	case cmdLog:
 		s.showLog, s.top = !s.showLog, 0
 	case cmdCopyID:
+		return []action{copyText{s.j.ref, s.j.ref}}
+	case cmdCopyArchive:
 		return []action{copyText{s.j.id, s.j.id}}
 	case cmdCopyCmd:
 		return []action{copyText{s.j.same, s.j.same}}

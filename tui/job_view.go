@@ -25,8 +25,13 @@ func (s *jobPage) head(e env) []string {
 			out = append(out, l)
 		}
 	}
-	if j.cancelling {
-		out = append(out, e.th.warn(" cancelling: the engine ends its work and cleans up"))
+	switch {
+	case j.lost != nil:
+		out = append(out, cutEnd(e.th.warn(" ! it can no longer be followed: "+e.th.text(j.lost.Error())), e.w), " The job itself may go on: Esc, then Enter looks again.")
+	case j.cancelling:
+		out = append(out, e.th.warn(" cancelling: the job ends its work and cleans up"))
+	default:
+		out = append(out, " This job runs by itself: you may leave (q) or lose the connection.")
 	}
 	return append(out, "")
 }
@@ -53,8 +58,11 @@ func jobTitle(e env, j *job) string {
 		took = "took " + elapsed(time.Duration(j.done.Seconds*float64(time.Second)))
 	}
 	right := "started " + j.started.In(e.loc).Format("15:04:05") + ", " + took
-	if j.id != "" {
-		long := e.th.text(j.id) + ", " + right
+	if j.actor.By != "" || j.actor.User != "" {
+		right = "started " + j.started.In(e.loc).Format("15:04:05") + " by " + e.th.text(byWhom(j.actor)) + ", " + took
+	}
+	if j.ref != "" {
+		long := "job " + e.th.text(jobShort(j.ref)) + ", " + right
 		if ansi.StringWidth(left)+ansi.StringWidth(long)+2 <= e.w {
 			right = long
 		}

@@ -25,8 +25,6 @@ const (
 	cmdBack     command = "back"
 	cmdHelp     command = "help"
 	cmdRefresh  command = "refresh"
-	cmdJob      command = "job"
-	cmdSetup    command = "setup"
 	cmdZone     command = "zone"
 	cmdMouse    command = "mouse"
 	cmdRedraw   command = "redraw"
@@ -87,6 +85,23 @@ func (k keymap) matching(s string) keymap {
 		}
 	}
 	return out
+}
+
+// named keeps the bindings whose name or command holds s, those that begin
+// with it first.
+func (k keymap) named(s string) keymap {
+	s = strings.ToLower(strings.TrimSpace(s))
+	var begin, hold keymap
+	for _, b := range k {
+		name, cmd := strings.ToLower(b.name), string(b.cmd)
+		switch {
+		case strings.HasPrefix(name, s), strings.HasPrefix(cmd, s):
+			begin = append(begin, b)
+		case strings.Contains(name, s), strings.Contains(cmd, s):
+			hold = append(hold, b)
+		}
+	}
+	return append(begin, hold...)
 }
 
 // hint is one clickable piece of the key line: the cells from x0 up to x1.

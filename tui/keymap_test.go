@@ -14,45 +14,115 @@ import (
 
 // everyScreen brings a rig to each page and dialog.
 var everyScreen = map[string]func(t *testing.T, w, h int, o Options) *rig{
-	"archives": func(t *testing.T, w, h int, o Options) *rig {
+	"health": func(t *testing.T, w, h int, o Options) *rig {
+		d := sampleDesk()
+		d.setJobs(wikiJob())
+		r := newRig(t, d, o, w, h)
+		r.keys("down", "down")
+		return r
+	},
+	"health warning": func(t *testing.T, w, h int, o Options) *rig {
 		r := newRig(t, sampleDesk(), o, w, h)
+		r.keys("G", "up", "down")
+		return r
+	},
+	"database": func(t *testing.T, w, h int, o Options) *rig {
+		d := sampleDesk()
+		d.health.Databases[2].Explained.Do = strings.Repeat("a long story ", 90)
+		r := newRig(t, d, o, w, h)
+		r.keys("j", "j", "enter")
+		return r
+	},
+	"archives": func(t *testing.T, w, h int, o Options) *rig {
+		r := onBackups(t, sampleDesk(), o, w, h)
 		r.keys("down", "down")
 		return r
 	},
 	"filtering": func(t *testing.T, w, h int, o Options) *rig {
-		r := newRig(t, sampleDesk(), o, w, h)
+		r := onBackups(t, sampleDesk(), o, w, h)
 		r.keys("/", "2", "0", "down", "down")
 		return r
 	},
 	"detail": func(t *testing.T, w, h int, o Options) *rig {
-		r := newRig(t, sampleDesk(), o, w, h)
+		r := onBackups(t, sampleDesk(), o, w, h)
 		r.m.archives.sel = 3
 		r.keys("enter")
 		return r
 	},
+	"tables": func(t *testing.T, w, h int, o Options) *rig {
+		d := sampleDesk()
+		for i := range 40 {
+			d.tables = append(d.tables, vault.TableInfo{Name: fmt.Sprint("public.t", i), Rows: 5, SHA256: "ef"})
+		}
+		o.Identity = []string{"/root/key"}
+		r := onBackups(t, d, o, w, h)
+		r.keys("t")
+		r.settle()
+		return r
+	},
+	"path": func(t *testing.T, w, h int, o Options) *rig {
+		r := onBackups(t, sampleDesk(), o, w, h)
+		r.keys("t")
+		r.typeText("/root/key")
+		return r
+	},
+	"delete": func(t *testing.T, w, h int, o Options) *rig {
+		r := onBackups(t, sampleDesk(), o, w, h)
+		r.keys("D")
+		r.settle()
+		return r
+	},
+	"activity": func(t *testing.T, w, h int, o Options) *rig {
+		d := sampleDesk()
+		d.setJobs(wikiJob())
+		r := newRig(t, d, o, w, h)
+		r.keys("3", "down", "down")
+		return r
+	},
+	"setup without": func(t *testing.T, w, h int, o Options) *rig {
+		r := newRig(t, sampleDesk(), o, w, h)
+		r.keys("4")
+		return r
+	},
+	"setup": func(t *testing.T, w, h int, o Options) *rig {
+		r := onSetup(t, w, h, o)
+		r.keys("down", "down")
+		return r
+	},
+	"setup detail":    func(t *testing.T, w, h int, o Options) *rig { r := onSetup(t, w, h, o); r.keys("d"); return r },
+	"setup errors":    func(t *testing.T, w, h int, o Options) *rig { return edited(t, w, h, o, editErrors) },
+	"setup diff":      func(t *testing.T, w, h int, o Options) *rig { return edited(t, w, h, o, editLabel) },
+	"setup keep":      func(t *testing.T, w, h int, o Options) *rig { return edited(t, w, h, o, editKeep) },
+	"setup meanwhile": func(t *testing.T, w, h int, o Options) *rig { return edited(t, w, h, o, editMeanwhile) },
 	"empty": func(t *testing.T, w, h int, o Options) *rig {
 		return newRig(t, &fakeDesk{dbs: []string{hostile}}, o, w, h)
 	},
+	"nothing ran": func(t *testing.T, w, h int, o Options) *rig {
+		r := newRig(t, &fakeDesk{dbs: []string{hostile}}, o, w, h)
+		r.keys("3")
+		return r
+	},
 	"unreadable": func(t *testing.T, w, h int, o Options) *rig {
-		return newRig(t, &fakeDesk{listErr: &fault.Error{What: "no vault " + hostile, Why: hostile, Left: "all", Do: "init"}}, o, w, h)
+		return onBackups(t, &fakeDesk{listErr: &fault.Error{What: "no vault " + hostile, Why: hostile, Left: "all", Do: "init"}}, o, w, h)
 	},
 	"choose": func(t *testing.T, w, h int, o Options) *rig {
 		d := sampleDesk()
 		d.dbs = []string{"billing", hostile, "shop", "データベース"}
-		r := newRig(t, d, o, w, h)
+		r := onBackups(t, d, o, w, h)
 		r.keys("b")
-		r.until("the databases", func() bool { return len(r.m.dialogs) > 0 })
+		r.settle()
 		r.keys("up")
 		return r
 	},
 	"verify": func(t *testing.T, w, h int, o Options) *rig {
-		r := newRig(t, sampleDesk(), o, w, h)
+		r := onBackups(t, sampleDesk(), o, w, h)
 		r.keys("v", "down")
 		return r
 	},
 	"restore": func(t *testing.T, w, h int, o Options) *rig {
-		r := newRig(t, sampleDesk(), o, w, h)
+		r := onBackups(t, sampleDesk(), o, w, h)
 		r.keys("r")
+		r.settle()
 		r.typeText("/root/key")
 		return r
 	},
@@ -61,15 +131,15 @@ var everyScreen = map[string]func(t *testing.T, w, h int, o Options) *rig{
 	"report":     func(t *testing.T, w, h int, o Options) *rig { return compared(t, w, h, o) },
 	"failed":     func(t *testing.T, w, h int, o Options) *rig { return failed(t, w, h, o) },
 	"cancel":     func(t *testing.T, w, h int, o Options) *rig { r := running(t, w, h, o); r.keys("x"); return r },
-	"leave":      func(t *testing.T, w, h int, o Options) *rig { r := running(t, w, h, o); r.keys("q"); return r },
 	"help":       func(t *testing.T, w, h int, o Options) *rig { r := running(t, w, h, o); r.keys("?", "down"); return r },
+	"palette":    func(t *testing.T, w, h int, o Options) *rig { r := running(t, w, h, o); r.keys(":", "down"); return r },
 	"passphrase": func(t *testing.T, w, h int, o Options) *rig { r := asked(t, w, h, o); r.keys("s"); return r },
 	"failure": func(t *testing.T, w, h int, o Options) *rig {
 		d := sampleDesk()
 		d.dbErr = &fault.Error{What: "the server is away", Why: hostile, Do: "start it", Code: fault.DBUnreachable}
-		r := newRig(t, d, o, w, h)
+		r := onBackups(t, d, o, w, h)
 		r.keys("b")
-		r.until("the failure", func() bool { return len(r.m.dialogs) > 0 })
+		r.settle()
 		return r
 	},
 }
@@ -94,7 +164,7 @@ func TestEveryPageAtItsSizeNamesHelpAndHost(t *testing.T) {
 		for _, s := range [][2]int{{80, 24}, {60, 20}, {40, 12}, {30, 8}} {
 			r := open(t, s[0], s[1], Options{})
 			lines := strings.Split(r.screen(), "\n")
-			if last := lines[len(lines)-1]; name != "help" && !strings.Contains(last, "help") {
+			if last := lines[len(lines)-1]; name != "help" && name != "palette" && !strings.Contains(last, "help") {
 				t.Errorf("%s %v: the key line is %q", name, s, last)
 			}
 			if !strings.Contains(lines[0], "PROD") || s[0] >= 60 && !strings.Contains(lines[0], "db1.example.org") {
@@ -161,7 +231,7 @@ func scrolls(m *model) bool {
 		return false
 	}
 	switch m.page().(type) {
-	case *detail, *planPage, *jobPage:
+	case *detail, *planPage, *jobPage, *healthDetail, *tablesPage, *setupDetail:
 		return true
 	}
 	return false
@@ -169,18 +239,18 @@ func scrolls(m *model) bool {
 
 func TestDestructionNeedsMoreThanOneKey(t *testing.T) {
 	for name, open := range everyScreen {
-		if name == "cancel" || name == "leave" {
-			continue
-		}
 		for c := rune(' '); c < 0x7f; c++ {
-			r := open(t, 80, 24, Options{})
-			var asked int
-			if r.m.job != nil {
-				asked = len(r.d.calls())
+			if c == 'm' {
+				continue // a pin destroys nothing, and m takes it back
 			}
+			r := open(t, 80, 24, Options{})
+			before := len(r.d.calls())
 			r.keys(string(c))
-			if r.quit && r.m.job != nil && r.m.job.done == nil || r.m.job != nil && r.m.job.cancelling || len(r.d.calls()) > asked {
-				t.Errorf("%s: %q alone did %v", name, c, r.d.calls())
+			if _, asks := r.m.top().(*passphrase); !asks {
+				r.settle()
+			}
+			if now := r.d.calls(); len(now) > before {
+				t.Errorf("%s: %q alone did %v", name, c, now[before:])
 			}
 		}
 	}
@@ -201,10 +271,8 @@ func TestKeyLineKeepsHelpToTheLast(t *testing.T) {
 	}
 }
 
-// wait is a run that goes on until it is cancelled.
-func wait(ctx context.Context, _ vault.Kind, _ vault.Identities, s vault.Sink) error {
+// wait is a job that goes on for as long as it is watched.
+func wait(ctx context.Context, _ string, _ vault.Sink) error {
 	<-ctx.Done()
-	err := &fault.Error{What: "cancelled", Left: "nothing was left behind", Code: fault.Cancelled, Err: ctx.Err()}
-	s(vault.RunDone{Kind: vault.KindBackup, Result: vault.ResultCancelled, Exit: fault.Cancelled, Database: "shop", Err: err})
-	return err
+	return ctx.Err()
 }

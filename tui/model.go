@@ -7,10 +7,11 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"pgvault/safetext"
+	"pgvault/vault"
 )
 
-// model is the one tea.Model: pages and dialogs over them, the newest run,
-// and the few facts that every page shows.
+// model is the one tea.Model: four places, pages and dialogs over them, what
+// is known of the vault, and the few facts that every page shows.
 type model struct {
 	o       Options
 	g       *engine
@@ -21,36 +22,53 @@ type model struct {
 	mouse   bool
 	name    string
 	label   string
+	access  vault.Access
 	ro      bool
 	message string // the message line, until the next key
 
+	know     *known
 	archives *archives
 	setup    *setupPage
-	pages    []screen // the last is shown; the first is archives
+	home     []screen // the four places
+	place    int      // the one shown
+	pages    []screen // the last is shown; the first is the place
 	dialogs  []screen // over the page; the last has the keys
-	job      *job
-	stop     context.CancelFunc // ends the run of job
-	broken   *brokenMsg         // a Cmd panicked
-	leaving  bool               // leave as soon as the run has ended
-	op       int                // the newest question to the desk; older answers are dropped
+	job      *job     // the one that is followed, nil for none
+	unfollow context.CancelFunc
+	broken   *brokenMsg // a Cmd panicked
+
+	op       int                // the newest question that Esc can end; older answers are dropped
 	opStop   context.CancelFunc // ends it; nil when none is under way
 	hints    []hint
+	tabs     []hint
 	bodyTop  int // first line of the page, and of the dialog over it
 	overTop  int
+	tabsLine int // the line of the tabs, -1 where there is none
+
+	readList, readHealth, readActivity reading
+	changes, settled                   int
 }
 
-// newModel makes the model; it does no input or output but reads the desk's
-// names.
+// newModel makes the model; it does no input or output but reads the vault's
+// names and who looks at it.
 func newModel(g *engine, o Options) *model {
-	d := g.desk
+	v := g.vault
 	m := &model{
 		o: o, g: g, th: theme{noColor: o.NoColor, ascii: o.ASCII}, w: 80, h: 24, now: o.Now(),
-		utc: o.UTC, mouse: o.Mouse, name: d.Name(), label: d.Label(), ro: o.ReadOnly || d.ReadOnly(),
+		utc: o.UTC, mouse: o.Mouse, name: v.Name(), label: v.Label(), access: v.Access(), know: &known{},
+	}
+	switch {
+	case !m.access.Act:
+		m.ro = true
+	case o.ReadOnly || v.ReadOnly():
+		m.ro, m.access.Act = true, false
+		m.access.Why = "read only, because --read-only was given: nothing is started or changed from here"
 	}
 	m.archives = newArchives()
 	m.setup = newSetupPage()
 	m.message = o.Say
-	m.pages = []screen{m.archives}
+	m.home = []screen{newHealth(), m.archives, newActivity(), m.setup}
+	m.pages = []screen{m.home[0]}
 	return m
 }
 
@@ -65,8 +83,8 @@ func (m *model) loc() *time.Location {
 // env is what screens may know; h is the room of the page.
 func (m *model) env() env {
 	return env{
-		th: m.th, now: m.now, loc: m.loc(), readOnly: m.ro, job: m.job, identity: m.o.Identity,
-		places: m.g.desk.Places(), w: m.w, h: m.bodyHeight(),
+		th: m.th, now: m.now, loc: m.loc(), readOnly: m.ro, why: m.access.Why, know: m.know, identity: m.o.Identity,
+		places: m.g.vault.Places(), w: m.w, h: m.bodyHeight(),
 	}
 }
 
@@ -80,11 +98,15 @@ func (m *model) top() screen {
 	return m.page()
 }
 
-// Init loads the list and starts the clock.
+// Init asks for what is remembered first and starts the clocks.
 func (m *model) Init() tea.Cmd {
-	cmds := []tea.Cmd{m.g.list(), m.tick()}
+	m.readList.begin()
+	m.readHealth.begin()
+	m.readActivity.begin()
+	m.stir()
+	cmds := []tea.Cmd{m.g.list(false), m.g.health(), m.g.jobs(), m.g.activity(), m.tick()}
 	if m.o.AtSetup {
-		cmds = append(cmds, m.openSetup())
+		cmds = append(cmds, m.goTo(placeSetup))
 	}
 	return tea.Batch(cmds...)
 }
@@ -99,62 +121,91 @@ func (m *model) tick() tea.Cmd {
 	return tea.Tick(d+10*time.Millisecond, func(time.Time) tea.Msg { return tickMsg{} })
 }
 
-// secondMsg comes each second while j goes on, for its counter.
-type secondMsg struct{ j *job }
-
-func second(j *job) tea.Cmd {
-	return tea.Tick(time.Second, func(time.Time) tea.Msg { return secondMsg{j} })
-}
-
 // Update takes every message; the kinds of them are handled in functions of
 // their own.
 func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	m.now = m.o.Now()
+	if t, ok := msg.(told); ok {
+		m.g.pending--
+		msg = t.msg
+		if _, poll := msg.(jobsMsg); !poll {
+			m.stir()
+		}
+	}
+	cmd := m.update(msg)
+	if idle := m.settle(); idle != nil {
+		cmd = tea.Batch(cmd, idle)
+	}
+	return m, cmd
+}
+
+func (m *model) update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case tea.WindowSizeMsg:
 		m.w, m.h = max(msg.Width, 1), max(msg.Height, 1)
+		m.stir()
 	case tea.KeyPressMsg:
-		return m, m.key(msg)
+		m.stir()
+		return m.key(msg)
 	case tea.PasteMsg:
+		m.stir()
 		m.top().paste(m.env(), msg.Content)
 	case tea.MouseClickMsg:
-		return m, m.click(msg)
+		m.stir()
+		return m.click(msg)
 	case tea.MouseWheelMsg:
+		m.stir()
 		m.wheel(msg)
 	case tea.ResumeMsg:
-		return m, tea.ClearScreen
+		return tea.ClearScreen
 	case tickMsg:
-		return m, m.tick()
-	case secondMsg:
-		if msg.j == m.job && m.job.done == nil {
-			return m, second(m.job)
-		}
+		return tea.Batch(m.tick(), m.refresh())
+	case pollMsg:
+		return m.g.jobs()
+	case idleMsg:
+		m.gotIdle(msg)
 	default:
-		return m, m.answered(msg)
+		return m.answered(msg)
 	}
-	return m, nil
+	return nil
 }
 
 // answered takes what Cmds bring back.
 func (m *model) answered(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case listMsg:
-		m.archives.take(m.env(), msg)
-		if msg.err != nil && m.archives.loaded {
-			m.message = "! the list could not be read again: " + m.th.text(msg.err.Error())
-		}
+		return m.gotList(msg)
+	case healthMsg:
+		return m.gotHealth(msg)
+	case jobsMsg:
+		return m.gotJobs(msg)
+	case activityMsg:
+		return m.gotActivity(msg)
 	case databasesMsg:
 		return m.gotDatabases(msg)
 	case proposedMsg:
 		msg.f.proposed(msg.target)
 	case planMsg:
 		return m.gotPlan(msg)
+	case secretsMsg:
+		return m.gotSecrets(msg)
+	case launchedMsg:
+		return m.gotLaunched(msg)
+	case keptMsg:
+		return m.gotKept(msg)
+	case deletePlanMsg:
+		m.gotDeletePlan(msg)
+	case tablesMsg:
+		m.gotTables(msg)
 	case eventsMsg:
 		return m.gotEvents(msg)
+	case lostMsg:
+		msg.j.lost = msg.err
 	case brokenMsg:
 		m.broken = &msg
 		return tea.Quit
 	case *question:
+		m.stir()
 		m.dialogs = append(m.dialogs, newPassphrase(msg))
 	default:
 		cmd, _ := m.setupAnswered(msg)
@@ -165,6 +216,9 @@ func (m *model) answered(msg tea.Msg) tea.Cmd {
 
 // key gives a key to the text field that has the focus, else to the keymap.
 func (m *model) key(k tea.KeyPressMsg) tea.Cmd {
+	if m.o.panicKey != "" && k.String() == m.o.panicKey {
+		panic("asked to by PGVAULT_TEST_PANIC")
+	}
 	m.message = ""
 	e := m.env()
 	if m.top().typed(e, k) {
@@ -183,7 +237,7 @@ func (m *model) key(k tea.KeyPressMsg) tea.Cmd {
 // command does what a binding stands for, or says why not.
 func (m *model) command(b binding) tea.Cmd {
 	if b.off != "" {
-		m.message = b.off
+		m.message = m.th.text(b.off)
 		return nil
 	}
 	if cmd, ok := m.global(b.cmd); ok {
@@ -192,21 +246,18 @@ func (m *model) command(b binding) tea.Cmd {
 	return m.perform(m.top().do(m.env(), b.cmd))
 }
 
-// click finds what is under the mouse: a key hint, the dialog, or the page.
+// click finds what is under the mouse: a key hint, a tab, the dialog, or the
+// page.
 func (m *model) click(c tea.MouseClickMsg) tea.Cmd {
 	if c.Button != tea.MouseLeft {
 		return nil
 	}
 	m.message = ""
-	if c.Y == m.h-1 {
-		for _, h := range m.hints {
-			if c.X >= h.x0 && c.X < h.x1 {
-				if b, ok := m.keymap().byCommand(h.cmd); ok {
-					return m.command(b)
-				}
-			}
-		}
-		return nil
+	switch {
+	case c.Y == m.h-1:
+		return m.hit(m.hints, c.X)
+	case c.Y == m.tabsLine:
+		return m.hit(m.tabs, c.X)
 	}
 	top := m.bodyTop
 	if len(m.dialogs) > 0 {
@@ -216,6 +267,18 @@ func (m *model) click(c tea.MouseClickMsg) tea.Cmd {
 		return nil
 	}
 	return m.perform(m.top().click(m.env(), c.X, c.Y-top))
+}
+
+// hit does the command whose hint lies at cell x.
+func (m *model) hit(hints []hint, x int) tea.Cmd {
+	for _, h := range hints {
+		if x >= h.x0 && x < h.x1 {
+			if b, ok := m.keymap().byCommand(h.cmd); ok {
+				return m.command(b)
+			}
+		}
+	}
+	return nil
 }
 
 func (m *model) wheel(w tea.MouseWheelMsg) {

@@ -40,23 +40,14 @@ func (m *model) act(a action) tea.Cmd {
 		return tea.Batch(tea.SetClipboard(a.text), toTmux(a.text))
 	case refresh:
 		m.message = "reading the vault again"
-		return m.g.list()
+		return m.refresh()
+	case openJob:
+		return m.openJob(a)
 	case propose:
 		return m.g.proposal(a.f)
 	case answer:
 		m.pop()
 		a.q.reply <- questionReply{a.text, a.err}
-	case cancelRun:
-		m.cancel()
-	case leave:
-		if !a.cancel {
-			return nil
-		}
-		m.leaving = true
-		m.cancel()
-		if m.job == nil || m.job.done != nil {
-			return tea.Quit
-		}
 	default:
 		if cmd, ok := m.setupAct(a); ok {
 			return cmd
@@ -66,7 +57,8 @@ func (m *model) act(a action) tea.Cmd {
 	return nil
 }
 
-// start does the actions that ask the desk for something that takes long.
+// start does the actions that ask the vault for something that may take long
+// or that changes something.
 func (m *model) start(a action) tea.Cmd {
 	switch a := a.(type) {
 	case askBackup:
@@ -76,50 +68,33 @@ func (m *model) start(a action) tea.Cmd {
 		ctx := m.newOp("checking what the restore needs; nothing is changed; Esc stops")
 		return m.g.plan(ctx, m.op, a)
 	case runBackup:
-		j := newJob(vault.KindBackup, "", a.database, "", m.now)
-		j.same = "pgvault backup " + shellWord(a.database)
-		return m.begin(j, func(ctx context.Context, s vault.Sink) error {
-			return m.g.desk.Backup(ctx, vault.BackupOptions{Database: a.database}, s)
-		})
+		return m.launch(vault.Order{Kind: vault.KindBackup, Database: a.database}, vault.Secrets{})
 	case runVerify:
-		j := newJob(vault.KindVerify, a.archive.ID, a.archive.Database, "", m.now)
-		j.same = verifyCommand(a)
-		return m.begin(j, func(ctx context.Context, s vault.Sink) error {
-			return m.g.desk.Verify(ctx, vault.VerifyOptions{
-				ID: a.archive.ID, Level: a.level, Identities: m.g.identities(ctx, expand(a.files)),
-			}, s)
-		})
+		o := vault.Order{Kind: vault.KindVerify, Database: a.archive.Database, ID: a.archive.ID, Level: a.level}
+		if a.level == vault.ProofIntact {
+			return m.launch(o, vault.Secrets{})
+		}
+		return m.tryKeys(o, a.files)
 	case runRestore:
-		p := a.plan
-		j := newJob(vault.KindRestore, p.Archive.ID, p.Archive.Database, p.Target, m.now)
-		j.same = p.Same
-		return m.begin(j, func(ctx context.Context, s vault.Sink) error { return m.g.desk.Restore(ctx, p, s) })
+		return m.launchPlan(a.plan)
+	case launch:
+		return m.launch(a.order, a.secrets)
+	case cancelRun:
+		return m.cancel(a.ref)
+	case pin:
+		return m.pin(a)
+	case askDelete:
+		return m.askDelete(a)
+	case deleteArchive:
+		return m.deleteArchive(a)
+	case askTables:
+		return m.askTables(a)
 	}
 	return nil
 }
 
-// begin makes j the run of this session and shows it.
-func (m *model) begin(j *job, f func(context.Context, vault.Sink) error) tea.Cmd {
-	if why := m.env().busy(); why != "" {
-		m.message = why
-		return nil
-	}
-	ctx, stop := context.WithCancel(m.g.ctx)
-	m.job, m.stop = j, stop
-	m.dialogs = nil
-	m.pages = append(m.pages[:1:1], newJobPage(j))
-	return tea.Batch(m.g.run(ctx, j, f), second(j))
-}
-
-func (m *model) cancel() {
-	if m.job != nil && m.job.done == nil && m.stop != nil {
-		m.job.cancelling = true
-		m.stop()
-	}
-}
-
-// newOp begins a question to the desk; the answer to an older one no longer
-// counts.
+// newOp begins a question that Esc can end; the answer to an older one no
+// longer counts.
 func (m *model) newOp(message string) context.Context {
 	m.endOp()
 	ctx, stop := context.WithCancel(m.g.ctx)
@@ -136,12 +111,20 @@ func (m *model) endOp() {
 	m.op++
 }
 
-func (m *model) gotDatabases(msg databasesMsg) tea.Cmd {
-	if msg.op != m.op {
-		return nil
+// opDone takes the answer of the newest question; false for an older one.
+func (m *model) opDone(op int) bool {
+	if op != m.op {
+		return false
 	}
 	m.endOp()
 	m.message = ""
+	return true
+}
+
+func (m *model) gotDatabases(msg databasesMsg) tea.Cmd {
+	if !m.opDone(msg.op) {
+		return nil
+	}
 	switch {
 	case msg.err != nil:
 		m.dialogs = append(m.dialogs, newFailure("the databases could not be listed", msg.err))
@@ -154,14 +137,9 @@ func (m *model) gotDatabases(msg databasesMsg) tea.Cmd {
 }
 
 func (m *model) gotPlan(msg planMsg) tea.Cmd {
-	if msg.op != m.op {
+	if !m.opDone(msg.op) {
 		return nil
 	}
-	if msg.err == nil {
-		m.opStop = nil // the plan holds an opened archive, which its context keeps open
-	}
-	m.endOp()
-	m.message = ""
 	if msg.err != nil {
 		m.dialogs = append(m.dialogs, newFailure("the restore could not be planned", msg.err))
 		return nil
@@ -174,49 +152,20 @@ func (m *model) gotPlan(msg planMsg) tea.Cmd {
 	return nil
 }
 
-// gotEvents gives events to the run they belong to; the end of a run reads
-// the list again.
-func (m *model) gotEvents(msg eventsMsg) tea.Cmd {
-	for _, ev := range msg.events {
-		msg.j.apply(ev, m.now)
-	}
-	if len(msg.events) == 0 {
-		return nil
-	}
-	if msg.j.done == nil {
-		return m.g.events(msg.j, msg.j.pump)
-	}
-	if m.stop != nil {
-		m.stop()
-	}
-	m.dropRunDialogs()
-	if m.leaving {
-		return tea.Quit
-	}
-	if _, ok := m.page().(*jobPage); !ok {
-		m.message = msg.j.headline(m.th) + "   (J shows it)"
-	}
-	return m.g.list()
-}
-
-// dropRunDialogs closes questions of and about a run that has ended
-// meanwhile: nobody should answer them any more.
-func (m *model) dropRunDialogs() {
-	kept := m.dialogs[:0]
-	for _, d := range m.dialogs {
-		c, about := d.(*confirm)
-		if _, asks := d.(*passphrase); asks || about && c.aboutRun {
-			continue
-		}
-		kept = append(kept, d)
-	}
-	m.dialogs = kept
-}
-
-// interval is the least time between two batches of events.
+// interval is the least time between two batches of events: four a second,
+// two over SSH.
 func interval(slow bool) time.Duration {
 	if slow {
 		return 500 * time.Millisecond
 	}
 	return 250 * time.Millisecond
+}
+
+// pollEvery is the time between two looks at the jobs. A run that others
+// started is seen within two seconds.
+func pollEvery(slow bool) time.Duration {
+	if slow {
+		return 1900 * time.Millisecond
+	}
+	return time.Second
 }

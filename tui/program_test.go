@@ -54,12 +54,12 @@ func (t *terminal) await(tb testing.TB, s string) {
 }
 
 // program runs Run on pipes and gives its keyboard, its terminal and its end.
-func program(ctx context.Context, d vault.Desk, o Options) (io.Writer, *terminal, <-chan error) {
+func program(ctx context.Context, d *fakeDesk, o Options) (io.Writer, *terminal, <-chan error) {
 	keys, keyboard := io.Pipe()
 	t := newTerminal()
 	o.In, o.Out, o.Host = keys, t, "db1"
 	end := make(chan error, 1)
-	go func() { end <- Run(ctx, d, o) }()
+	go func() { end <- Run(ctx, d.vault(), o) }()
 	return keyboard, t, end
 }
 
@@ -75,73 +75,46 @@ func TestRunLeavesAtOnceWhenNothingRuns(t *testing.T) {
 	}
 }
 
-// TestRunWaitsForTheEngine: the context ends while a backup runs; Run comes
-// back only after the engine has cleaned up, and says what became of it.
-func TestRunWaitsForTheEngine(t *testing.T) {
+// TestRunEndsWithItsContext: a hang-up ends the context. Run comes back at
+// once although a job is followed, asks nothing, cancels nothing, and says
+// what goes on.
+func TestRunEndsWithItsContext(t *testing.T) {
 	d := sampleDesk()
-	var cleaned bool
-	started := make(chan struct{})
-	d.run = func(ctx context.Context, k vault.Kind, id vault.Identities, s vault.Sink) error {
-		opening(k, s)
-		close(started)
-		err := wait(ctx, k, id, s)
-		cleaned = true
-		return err
-	}
+	d.setJobs(wikiJob())
 	ctx, stop := context.WithCancel(t.Context())
 	keyboard, term, end := program(ctx, d, Options{})
-	term.await(t, "DATABASE")
-	fmt.Fprint(keyboard, "b")
-	term.await(t, "which database?")
-	fmt.Fprint(keyboard, "\r")
-	<-started
+	term.await(t, "still running")
+	fmt.Fprint(keyboard, "3\r")
+	term.await(t, "BACKUP")
 	stop()
 	if err := <-end; err != nil {
 		t.Fatal(err)
 	}
-	if !cleaned {
-		t.Error("the engine was left behind")
+	if len(d.calls()) > 0 {
+		t.Errorf("leaving did %v", d.calls())
 	}
-	if !strings.Contains(term.buf.String(), "backup of shop was cancelled, nothing was left behind\n") {
+	if !strings.HasSuffix(term.buf.String(), "wiki backup goes on (~42%). Look again: pgvault   Stop: pgvault job cancel 7f3a\n") {
 		t.Errorf("no farewell: %q", term.buf.String()[max(0, term.buf.Len()-200):])
 	}
 }
 
 func TestFarewellIsHandedOver(t *testing.T) {
 	d := sampleDesk()
+	second := wikiJob()
+	second.ID, second.Progress, second.Order.Database = "20260904T120211Z-1111", nil, hostile
+	d.setJobs(second, wikiJob())
 	bye := "unset"
 	keyboard, term, end := program(t.Context(), d, Options{Farewell: &bye})
-	term.await(t, "DATABASE")
-	fmt.Fprint(keyboard, "b")
-	term.await(t, "which database?")
-	fmt.Fprint(keyboard, "\r")
-	term.await(t, "BACKUP")
+	term.await(t, "still running")
 	fmt.Fprint(keyboard, "q")
-	term.await(t, "Stay")
-	fmt.Fprint(keyboard, "\t\r")
 	if err := <-end; err != nil {
 		t.Fatal(err)
 	}
-	if bye != "backup of shop was cancelled, nothing was left behind" {
+	if want := `\r\n\ttail backup goes on, and 1 more. Look again: pgvault   Stop: pgvault job cancel 1111`; !strings.HasSuffix(bye, want) {
 		t.Errorf("%q", bye)
 	}
-}
-
-func TestFarewellSaysNoMoreThanIsKnown(t *testing.T) {
-	j := newJob(vault.KindRestore, "x", "shop", "shop__r", clockAt)
-	for _, c := range []struct {
-		end  *vault.RunDone
-		want string
-	}{
-		{nil, "restore of shop into shop__r was cancelled"},
-		{&vault.RunDone{Result: vault.ResultCancelled}, "restore of shop into shop__r was cancelled"},
-		{&vault.RunDone{Result: vault.ResultCancelled, Err: &fault.Error{What: "cancelled", Left: "shop__r was dropped"}}, "restore of shop into shop__r was cancelled, shop__r was dropped"},
-		{&vault.RunDone{Result: vault.ResultOK}, "restore of shop into shop__r had just finished: ok"},
-		{&vault.RunDone{Result: vault.ResultFailed, Err: errors.New("disk \x1b[31mfull")}, `restore of shop into shop__r failed: disk \x1b[31mfull`},
-	} {
-		if got := farewell(theme{}, j, c.end); got != c.want {
-			t.Errorf("%q, want %q", got, c.want)
-		}
+	if strings.Contains(term.buf.String(), "goes on, and 1 more. Look") {
+		t.Error("it was printed too")
 	}
 }
 
@@ -162,12 +135,11 @@ func TestOutcome(t *testing.T) {
 // names the panic and holds its trace.
 func TestPanicOfTheEngineIsAnError(t *testing.T) {
 	d := sampleDesk()
-	d.run = func(context.Context, vault.Kind, vault.Identities, vault.Sink) error { panic("engine broke") }
+	d.setJobs(wikiJob())
+	d.watch = func(context.Context, string, vault.Sink) error { panic("engine broke") }
 	keyboard, term, end := program(t.Context(), d, Options{})
-	term.await(t, "DATABASE")
-	fmt.Fprint(keyboard, "b")
-	term.await(t, "which database?")
-	fmt.Fprint(keyboard, "\r")
+	term.await(t, "still running")
+	fmt.Fprint(keyboard, "3\r")
 	err := <-end
 	f := fault.As(err)
 	if !strings.Contains(f.Why, "engine broke") || !errors.Is(err, tea.ErrProgramPanic) || !strings.Contains(f.Err.Error(), "program_test.go") {

@@ -14,8 +14,7 @@ type pump struct {
 	mu       sync.Mutex
 	queue    []vault.Event
 	progress *vault.Progress
-	ended    bool // a RunDone was put
-	drained  bool // and was taken
+	ended    bool // a RunDone was put, or it was closed
 	last     time.Time
 	wake     chan struct{}
 
@@ -84,11 +83,23 @@ func (p *pump) flush() {
 	}
 }
 
-// next waits for events and gives them in order; nil after the RunDone.
+// close ends the pump without a RunDone: what came before it is still given.
+func (p *pump) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ended = true
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+// next waits for events and gives them in order; nil after the RunDone or
+// when the pump was closed.
 func (p *pump) next() []vault.Event {
 	for {
 		p.mu.Lock()
-		if p.drained {
+		if p.ended && len(p.queue) == 0 && p.progress == nil {
 			p.mu.Unlock()
 			return nil
 		}
@@ -97,7 +108,7 @@ func (p *pump) next() []vault.Event {
 		if has && (p.ended || rest <= 0) {
 			p.flush()
 			out := p.queue
-			p.queue, p.last, p.drained = nil, p.now(), p.ended
+			p.queue, p.last = nil, p.now()
 			p.mu.Unlock()
 			return out
 		}

@@ -11,8 +11,8 @@ import (
 )
 
 func TestColumnsDropInOrder(t *testing.T) {
-	cols := archiveColumns(theme{})
-	row := []string{"04 Sep 02:00", "12h", "shop_production", "1.9 GiB", "48 210 114", "restored", "3 of 3"}
+	cols := archiveColumns(theme{}, false)
+	row := []string{"04 Sep 02:00", "12h", "shop_production", "1.9 GiB", "48 210 114", "restored", "3 of 3", "-"}
 	last := map[string]bool{}
 	var gone []string
 	for w := 100; w >= 28; w-- {
@@ -27,7 +27,7 @@ func TestColumnsDropInOrder(t *testing.T) {
 			t.Fatalf("%d cells in %d", got, w)
 		}
 	}
-	if got := strings.Join(gone, " "); got != "ROWS STORED COPIES AGE" {
+	if got := strings.Join(gone, " "); got != "ROWS STORED KEEP COPIES AGE" {
 		t.Errorf("dropped: %s", got)
 	}
 	for _, title := range []string{"WHEN", "DATABASE", "PROOF"} {
@@ -38,11 +38,11 @@ func TestColumnsDropInOrder(t *testing.T) {
 }
 
 func TestWideNamesLineUp(t *testing.T) {
-	cols := archiveColumns(theme{})
+	cols := archiveColumns(theme{}, false)
 	rows := [][]string{
-		{"04 Sep 02:00", "12h", "shop", "1.9 GiB", "5", "restored", "3 of 3"},
-		{"04 Sep 02:00", "3d", "データベース", "12 B", "48 210 114", "none", "1 of 3!"},
-		{"04 Sep 02:00", "3d", "cafe\u0301", "12 B", "1", "intact", "3 of 3"},
+		{"04 Sep 02:00", "12h", "shop", "1.9 GiB", "5", "restored", "3 of 3", "-"},
+		{"04 Sep 02:00", "3d", "データベース", "12 B", "48 210 114", "none", "1 of 3!", "pinned"},
+		{"04 Sep 02:00", "3d", "cafe\u0301", "12 B", "1", "intact", "3 of 3", "-"},
 	}
 	widths := tableWidths(cols, rows, 80)
 	at := func(line, word string) int {

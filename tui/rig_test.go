@@ -27,20 +27,35 @@ var clockAt = time.Date(2026, 9, 4, 14, 7, 0, 0, time.FixedZone("CEST", 2*3600))
 // states that a screen must show.
 type fakeDesk struct {
 	list    []vault.Archive
+	cached  []vault.Archive // what is remembered; nil: nothing
 	listErr error
+	health  *vault.Health
 	dbs     []string
 	dbErr   error
 	ro      bool
+	access  *vault.Access
 	plan    *vault.RestorePlan
 	planErr error
-	run     func(ctx context.Context, kind vault.Kind, id vault.Identities, sink vault.Sink) error
+	del     *vault.DeletePlan
+	tables  []vault.TableInfo
+	trail   vault.Trail
+	past    []vault.Activity
+	watch   func(ctx context.Context, id string, sink vault.Sink) error
+	try     func(ids vault.Identities) error
+	start   error // of Launch
+
 	mu      sync.Mutex
-	done    []string
+	jobs    []vault.Job
+	done    []string // what changed something
+	orders  []vault.Order
+	secrets []vault.Secrets
 	planned []vault.RestoreOptions
-	planCtx context.Context
 }
 
-// called notes a call; calls gives those so far.
+// vault gives d as the screen takes it.
+func (d *fakeDesk) vault() Vault { return Vault{d, d, d} }
+
+// called notes a call that changes something; calls gives those so far.
 func (d *fakeDesk) called(s string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -64,18 +79,18 @@ func (d *fakeDesk) Databases(context.Context) ([]string, error) { return d.dbs, 
 func (d *fakeDesk) Status(context.Context) ([]vault.DatabaseStatus, error) {
 	return nil, nil
 }
-func (d *fakeDesk) Backup(ctx context.Context, o vault.BackupOptions, s vault.Sink) error {
-	d.called("backup " + o.Database)
-	return d.run(ctx, vault.KindBackup, vault.Identities{}, s)
+func (d *fakeDesk) Backup(context.Context, vault.BackupOptions, vault.Sink) error {
+	panic("the screen ran a backup itself")
 }
-func (d *fakeDesk) Verify(ctx context.Context, o vault.VerifyOptions, s vault.Sink) error {
-	d.called(fmt.Sprintf("verify %s %s %v", o.ID, o.Level, o.Identities.Files))
-	return d.run(ctx, vault.KindVerify, o.Identities, s)
+func (d *fakeDesk) Verify(context.Context, vault.VerifyOptions, vault.Sink) error {
+	panic("the screen ran a verify itself")
 }
-func (d *fakeDesk) PlanRestore(ctx context.Context, o vault.RestoreOptions) (*vault.RestorePlan, error) {
+func (d *fakeDesk) Restore(context.Context, *vault.RestorePlan, vault.Sink) error {
+	panic("the screen ran a restore itself")
+}
+func (d *fakeDesk) PlanRestore(_ context.Context, o vault.RestoreOptions) (*vault.RestorePlan, error) {
 	d.mu.Lock()
 	d.planned = append(d.planned, o)
-	d.planCtx = ctx
 	d.mu.Unlock()
 	if d.planErr != nil {
 		return nil, d.planErr
@@ -86,17 +101,103 @@ func (d *fakeDesk) PlanRestore(ctx context.Context, o vault.RestoreOptions) (*va
 	}
 	return &p, nil
 }
-func (d *fakeDesk) Restore(ctx context.Context, p *vault.RestorePlan, s vault.Sink) error {
-	d.called("restore into " + p.Target)
-	if err := d.planCtx.Err(); err != nil {
-		return fmt.Errorf("the plan's archive is closed: %w", err)
+
+func (d *fakeDesk) Jobs(context.Context) ([]vault.Job, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.jobs), nil
+}
+
+func (d *fakeDesk) setJobs(jobs ...vault.Job) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.jobs = jobs
+}
+
+func (d *fakeDesk) Activity(context.Context, int) ([]vault.Activity, vault.Trail, error) {
+	return d.past, d.trail, nil
+}
+
+func (d *fakeDesk) Launch(_ context.Context, o vault.Order, s vault.Secrets) (vault.Job, error) {
+	d.called("launch " + string(o.Kind))
+	if d.start != nil {
+		return vault.Job{}, d.start
 	}
-	return d.run(ctx, vault.KindRestore, vault.Identities{}, s)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.orders, d.secrets = append(d.orders, o), append(d.secrets, s)
+	j := vault.Job{ID: fmt.Sprintf("20260904T120700Z-7f3%x", len(d.orders)), Order: o, State: vault.JobRunning, Started: clockAt, Actor: vault.Actor{User: "dba-1", By: "tui"}}
+	d.jobs = slices.Insert(d.jobs, 0, j)
+	return j, nil
+}
+
+func (d *fakeDesk) Watch(ctx context.Context, id string, s vault.Sink) error {
+	return d.watch(ctx, id, s)
+}
+
+func (d *fakeDesk) Cancel(_ context.Context, id string) error {
+	d.called("cancel " + id)
+	return nil
+}
+
+func (d *fakeDesk) Listing(_ context.Context, fresh bool) (vault.Listing, error) {
+	if !fresh && d.cached != nil {
+		return vault.Listing{Archives: d.cached, At: clockAt.Add(-3 * time.Hour), Cached: true}, nil
+	}
+	return vault.Listing{Archives: d.list, At: clockAt}, d.listErr
+}
+
+func (d *fakeDesk) Health(context.Context) (*vault.Health, error) {
+	if d.health == nil {
+		return &vault.Health{At: clockAt}, d.listErr
+	}
+	return d.health, d.listErr
+}
+
+func (d *fakeDesk) Pin(_ context.Context, id string, pinned bool) error {
+	d.called(fmt.Sprint("pin ", id, " ", pinned))
+	return nil
+}
+
+func (d *fakeDesk) PlanDelete(_ context.Context, id string) (*vault.DeletePlan, error) {
+	return d.del, nil
+}
+
+func (d *fakeDesk) Delete(_ context.Context, p *vault.DeletePlan) error {
+	d.called("delete " + p.Archive.ID)
+	return nil
+}
+
+func (d *fakeDesk) Tables(_ context.Context, _ string, ids vault.Identities) ([]vault.TableInfo, error) {
+	return d.tables, d.open(ids)
+}
+
+func (d *fakeDesk) open(ids vault.Identities) error {
+	if d.try == nil {
+		return nil
+	}
+	return d.try(ids)
+}
+
+func (d *fakeDesk) UnlockRequest(context.Context, string) (string, error) { return "", nil }
+func (d *fakeDesk) Unlock(context.Context, string, vault.Identities) (string, string, error) {
+	return "", "", nil
+}
+
+func (d *fakeDesk) TryKeys(_ context.Context, _ string, ids vault.Identities) (string, error) {
+	return "ops-2024", d.open(ids)
+}
+
+func (d *fakeDesk) Access() vault.Access {
+	if d.access == nil {
+		return vault.Access{User: "dba-1", Owner: "dba-1", Act: true}
+	}
+	return *d.access
 }
 
 // sampleDesk has a few archives in different states, one of them hostile.
 func sampleDesk() *fakeDesk {
-	d := &fakeDesk{dbs: []string{"billing", "shop"}, run: wait}
+	d := &fakeDesk{dbs: []string{"billing", "shop"}, watch: wait}
 	names := []string{"shop", "billing", "データベース", hostile, strings.Repeat("long", 15) + "end", "wiki"}
 	proofs := []vault.Proof{vault.ProofRestored, vault.ProofReadable, vault.ProofIntact, vault.ProofStored, "", vault.ProofReadable}
 	for i, n := range names {
@@ -119,7 +220,62 @@ func sampleDesk() *fakeDesk {
 		Checks: []vault.Check{{State: "ok", Text: "key opens it"}, {State: "!", Text: "role " + hostile + " is missing", Do: "create / leave out"}},
 		Steps:  []string{"create the database", "load " + hostile},
 	}
+	d.del = &vault.DeletePlan{Archive: d.list[0], Files: []string{"manifest", "part-1"}, Bytes: 2041118720, Notes: []string{"It is NOT the newest good one. " + hostile}}
+	d.tables = []vault.TableInfo{{Name: "public.orders", Rows: 9101465, Bytes: 3 << 30, SHA256: strings.Repeat("ab", 32)}, {Name: "public." + hostile, Rows: 1, Bytes: 20, SHA256: "cd"}}
+	d.health = sampleHealth()
+	d.past = samplePast()
 	return d
+}
+
+func ptr[T any](v T) *T { return &v }
+
+// sampleHealth has a database in each state, one with a hostile name.
+func sampleHealth() *vault.Health {
+	row := func(name, state string, last, proven time.Duration) vault.DatabaseHealth {
+		d := vault.DatabaseHealth{DatabaseStatus: vault.DatabaseStatus{Database: name, State: state, MaxAgeSeconds: 86400}, Archives: 41, Copies: 2, Places: 2}
+		if last > 0 {
+			d.LastGood = ptr(clockAt.Add(-last))
+		}
+		if proven > 0 {
+			d.ProvenAt = ptr(clockAt.Add(-proven))
+		}
+		return d
+	}
+	late := row("analytics", "late", 76*time.Hour, 12*24*time.Hour)
+	late.Explained = vault.Explained{
+		What: "no good backup for 3 days; you allow 1 day", Why: "refused: needs about 212 GiB, /backup has 188 GiB free",
+		Left: "nothing was written; 41 older archives untouched", Do: "free space on /backup, then b tries again",
+	}
+	one := row("billing", "ok", time.Hour, 100*time.Hour)
+	one.Copies = 1
+	return &vault.Health{
+		At:        clockAt.Add(-3 * time.Second),
+		Databases: []vault.DatabaseHealth{late, one, row("shop", "ok", 12*time.Hour, 0), row(hostile, "ok", 12*time.Hour, 0), row("データベース", "ok", 2*time.Hour, 0)},
+		Places:    []vault.PlaceHealth{{Name: "disk", URL: "file:/backup", State: "ok", Text: "188 of 500 GiB free"}, {Name: "nas", URL: "sftp://nas/pg", State: "x", Text: "unreachable: " + hostile}},
+		Keys:      []string{"ops-2024", "safe-box"}, KeyUsed: ptr(clockAt.Add(-4 * 24 * time.Hour)),
+		Warnings: []vault.Explained{{What: "nothing starts backups by itself", Why: "no timer was found", Left: "backups made by hand", Do: "install a timer"}},
+	}
+}
+
+func samplePast() []vault.Activity {
+	at := func(d time.Duration) time.Time { return clockAt.Add(-d) }
+	timer, dba := vault.Actor{User: "pgvault", By: "timer"}, vault.Actor{User: "dba-1", As: "pgvault", From: "192.0.2.7", By: "cli"}
+	return []vault.Activity{
+		{Seq: 9, At: at(12 * time.Hour), Took: 1298 * time.Second, Kind: "backup", What: "shop", Actor: timer, Result: "ok", Text: "48 210 114 rows", Job: "20260904T000012Z-aaaa"},
+		{Seq: 8, At: at(13 * time.Hour), Took: 3 * time.Second, Kind: "backup", What: "analytics", Actor: timer, Result: "failed", Text: "refused: no space " + hostile, Job: "20260903T230012Z-bbbb"},
+		{Seq: 7, At: at(22 * time.Hour), Took: time.Second, Kind: "settings", What: "shop keep daily 5 > 7", Actor: dba, Result: "ok"},
+		{Seq: 6, At: at(30 * time.Hour), Took: 31 * time.Minute, Kind: "restore", What: "shop > shop_r", Actor: dba, Result: "cancelled", Job: "20260903T060000Z-cccc"},
+		{At: at(14 * 24 * time.Hour), Kind: "missed", What: "wiki", Result: "missed", Text: "no good backup for 3 days; 1 day is allowed"},
+	}
+}
+
+// wikiJob is a backup that the timer started and that stands at 43 %.
+func wikiJob() vault.Job {
+	return vault.Job{
+		ID: "20260904T120211Z-7f3a", Order: vault.Order{Kind: vault.KindBackup, Database: "wiki"}, Actor: vault.Actor{User: "pgvault", By: "timer"},
+		State: vault.JobRunning, Started: clockAt.Add(-5 * time.Minute), Stage: vault.StageData,
+		Progress: &vault.Progress{Stage: vault.StageData, Rows: 3601877, RowsTotal: 8390000, Estimate: "from the run of 28 Aug"},
+	}
 }
 
 // rig drives a whole model without a terminal: Cmds run in goroutines and
@@ -139,13 +295,33 @@ func newRig(t *testing.T, d *fakeDesk, o Options, w, h int) *rig {
 	o.Now = func() time.Time { return clockAt }
 	ctx, stop := context.WithCancel(t.Context())
 	r := &rig{t: t, d: d, msgs: make(chan tea.Msg, 100)}
-	g := &engine{ctx: ctx, desk: d, now: o.Now, send: func(m tea.Msg) { r.msgs <- m }}
+	g := &engine{ctx: ctx, vault: d.vault(), now: o.Now, poll: time.Hour, send: func(m tea.Msg) { r.msgs <- m }}
 	r.m = newModel(g, o)
-	t.Cleanup(func() { stop(); g.close() })
+	t.Cleanup(stop)
 	r.update(tea.WindowSizeMsg{Width: w, Height: h})
 	r.start(r.m.Init())
-	r.until("the list", func() bool { return r.m.archives.loaded || r.m.archives.err != nil })
+	r.settle()
 	return r
+}
+
+// onBackups is a rig that shows the archives.
+func onBackups(t *testing.T, d *fakeDesk, o Options, w, h int) *rig {
+	r := newRig(t, d, o, w, h)
+	r.keys("2")
+	return r
+}
+
+// settle lets messages come until every question is answered.
+func (r *rig) settle() {
+	r.t.Helper()
+	r.until("rest", func() bool { return r.m.g.pending == 0 })
+}
+
+// poll looks at the jobs now.
+func (r *rig) poll() {
+	r.t.Helper()
+	r.update(pollMsg{})
+	r.settle()
 }
 
 // start runs a Cmd in the background.

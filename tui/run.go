@@ -6,14 +6,17 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
 
 	"pgvault/fault"
 	"pgvault/setup"
-	"pgvault/vault"
 )
+
+// framesPerSecond bounds how often the terminal is written to.
+const framesPerSecond = 20
 
 // Options say how the screen looks and what it may do. Whether a terminal is
 // there at all, and what NO_COLOR, LC_ALL and SSH_TTY say, is for the caller
@@ -23,12 +26,12 @@ type Options struct {
 	ASCII    bool // only bytes below 127
 	Mouse    bool // click and wheel; M switches it
 	UTC      bool // times in UTC instead of local; u switches it
-	ReadOnly bool // nothing may be started
+	ReadOnly bool // nothing may be started or changed
 	SlowLine bool // over SSH: two frames of progress a second instead of four
 
 	Host     string           // shown in the header; empty: this machine's name
 	Now      func() time.Time // nil: time.Now
-	Identity []string         // identity files offered for verify and restore
+	Identity []string         // identity files offered for verify, restore and tables
 	In       io.Reader        // nil: the terminal
 	Out      io.Writer        // nil: standard output
 	Farewell *string          // takes the line for after leaving; nil: it is printed to Out
@@ -40,13 +43,20 @@ type Options struct {
 	// with a changed configuration; it stays empty otherwise. nil: a change
 	// does not end the screen.
 	Again *string
+
+	exec     func(*exec.Cmd, tea.ExecCallback) tea.Cmd // gives the terminal to a program; nil: tea.ExecProcess
+	idle     func()                                    // told when the screen is idle, nil: nobody asks
+	panicKey string                                    // this key breaks the screen, empty: none does
 }
 
-// Run shows the screen until the user leaves or ctx ends. A run that goes on
-// then is cancelled, and Run returns after the engine has ended it. What a
-// person should know after that is one line: Farewell. An engine's failure is
-// shown on the screen and is no error of Run.
-func Run(ctx context.Context, d vault.Desk, o Options) error {
+// Run shows the screen until the user leaves or ctx ends. Jobs are processes
+// of their own and go on; what goes on is told in one line: Farewell. A job's
+// failure is shown on the screen and is no error of Run.
+//
+// For tests PGVAULT_TEST_IDLE_FD names a descriptor that takes a byte
+// whenever the screen has become idle, and PGVAULT_TEST_PANIC a key that
+// breaks the screen.
+func Run(ctx context.Context, v Vault, o Options) error {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -56,11 +66,12 @@ func Run(ctx context.Context, d vault.Desk, o Options) error {
 	if o.Host == "" {
 		o.Host, _ = os.Hostname() // an unknown name leaves its place empty
 	}
+	o.idle, o.panicKey = idleSignal(), os.Getenv("PGVAULT_TEST_PANIC")
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	g := &engine{ctx: ctx, desk: d, wait: interval(o.SlowLine), now: o.Now}
+	g := &engine{ctx: ctx, vault: v, wait: interval(o.SlowLine), poll: pollEvery(o.SlowLine), now: o.Now}
 	m := newModel(g, o)
-	opts := []tea.ProgramOption{tea.WithContext(ctx), tea.WithOutput(o.Out), tea.WithFPS(20), tea.WithWindowSize(80, 24)}
+	opts := []tea.ProgramOption{tea.WithContext(ctx), tea.WithOutput(o.Out), tea.WithFPS(framesPerSecond), tea.WithWindowSize(80, 24)}
 	if o.In != nil {
 		opts = append(opts, tea.WithInput(o.In))
 	}
@@ -70,13 +81,7 @@ func Run(ctx context.Context, d vault.Desk, o Options) error {
 	if m.broken != nil {
 		err = fmt.Errorf("%w: %s\n%s", tea.ErrProgramPanic, m.broken.why, m.broken.stack)
 	}
-	running := m.broken == nil && (m.leaving || m.job != nil && m.job.done == nil)
-	stop()
-	g.close()
-	bye := ""
-	if running {
-		bye = farewell(m.th, m.job, g.ended())
-	}
+	bye := farewell(m.th, m.know)
 	switch {
 	case o.Farewell != nil:
 		*o.Farewell = bye
@@ -99,36 +104,19 @@ func outcome(err error, broken *brokenMsg) error {
 		}
 		return &fault.Error{
 			Op: "screen", What: "the screen broke down", Why: why,
-			Left: "a run that was going on has been cancelled; finished archives are untouched",
+			Left: "jobs go on by themselves; archives are untouched",
 			Do:   "use the command line meanwhile: pgvault help", Code: fault.Failed, Err: err,
 		}
 	}
 	return &fault.Error{Op: "screen", What: "the terminal could not be used", Do: "pgvault status works without one", Code: fault.Failed, Err: err}
 }
 
-// farewell is the line for the shell about a run that was going on when the
-// screen was left.
-func farewell(th theme, j *job, end *vault.RunDone) string {
-	name := j.title(th)
-	if end == nil {
-		return name + " was cancelled"
+// farewell is the line for the shell about the jobs that go on when the
+// screen was left, empty when none does.
+func farewell(th theme, k *known) string {
+	run := k.running()
+	if len(run) == 0 {
+		return ""
 	}
-	switch end.Result {
-	case vault.ResultOK:
-		return name + " had just finished: ok"
-	case vault.ResultCancelled:
-		left := ""
-		if j.kind == vault.KindBackup {
-			left = "nothing was left behind"
-		}
-		if end.Err != nil {
-			left = first(th.text(fault.As(end.Err).Left), left)
-		}
-		return name + " was cancelled" + after(", ", left)
-	}
-	why := ""
-	if end.Err != nil {
-		why = ": " + th.text(end.Err.Error())
-	}
-	return name + " " + string(end.Result) + why
+	return goesOn(th, run, "goes on") + ". Look again: pgvault   Stop: pgvault job cancel " + th.text(jobShort(run[0].ID))
 }

@@ -14,21 +14,20 @@ type env struct {
 	now      time.Time
 	loc      *time.Location
 	readOnly bool
-	job      *job // the newest run of this session, nil before the first
+	why      string // why nothing may be changed, where readOnly
+	know     *known // what the screen has learnt of the vault
 	identity []string
 	places   []string
 	w, h     int // the body: the cells a page may fill
 }
 
-// busy gives why nothing new may be started, empty when it may.
+// busy gives why nothing may be started or changed, empty when it may. A job
+// that goes on is no reason: jobs run beside each other.
 func (e env) busy() string {
-	switch {
-	case e.readOnly:
-		return "read only: nothing is started or changed from here"
-	case e.job != nil && e.job.done == nil:
-		return e.job.title(e.th) + " is still running; J shows it"
+	if !e.readOnly {
+		return ""
 	}
-	return ""
+	return first(e.why, "read only: nothing is started or changed from here")
 }
 
 // block is some lines of a screen, with the text cursor where one is.
@@ -55,6 +54,14 @@ type screen interface {
 	wheel(e env, delta int)
 	// view draws at most e.h lines of e.w cells. Longer lines are cut.
 	view(e env) block
+}
+
+// filtered is a page with a filter line.
+type filtered interface {
+	// editing tells whether the filter line has the keys.
+	isEditing() bool
+	// canBack tells whether Esc has a step to go within the page.
+	canBack() bool
 }
 
 // base is a screen without text fields and without a mouse.
@@ -93,9 +100,26 @@ type (
 		files   []string
 	}
 	runRestore struct{ plan *vault.RestorePlan }
-	cancelRun  struct{}
-	leave      struct{ cancel bool }
-	answer     struct { // the passphrase that the engine waits for
+	launch     struct { // start a runner and show it
+		order   vault.Order
+		secrets vault.Secrets
+	}
+	openJob struct { // show a job, running or finished
+		ref string
+		log bool
+	}
+	cancelRun struct{ ref string } // ask the runner of a job to end
+	pin       struct {
+		id     string
+		pinned bool
+	}
+	askDelete     struct{ id string } // find out what it would do, then ask
+	deleteArchive struct{ plan *vault.DeletePlan }
+	askTables     struct { // open the contents and list the tables
+		archive vault.Archive
+		files   []string
+	}
+	answer struct { // the passphrase that the engine waits for
 		q    *question
 		text string
 		err  error

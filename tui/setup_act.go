@@ -43,24 +43,28 @@ func (m *model) setupAct(a action) (cmd tea.Cmd, ok bool) {
 	d := m.o.Setup
 	switch a := a.(type) {
 	case lookOver:
-		if d == nil || m.setup.asking {
+		switch {
+		case d == nil:
+			m.message = "this screen was opened without a configuration"
+			return nil, true
+		case m.setup.asking:
 			return nil, true
 		}
 		m.setup.asking = true
-		return guard(func() tea.Msg {
+		return m.g.ask(func() tea.Msg {
 			over, err := d.Overview(m.g.ctx)
 			return overviewMsg{over, err}
 		}), true
 	case editConfig:
-		return guard(func() tea.Msg {
+		return m.g.ask(func() tea.Msg {
 			edit, err := d.Begin()
 			return begunMsg{edit, a.table, err}
 		}), true
 	case editAgain:
-		return runEditor(a.edit, ""), true
+		return m.runEditor(a.edit, ""), true
 	case editFresh:
 		m.message = "your text stays in " + m.th.text(a.edit.Copy)
-		return guard(func() tea.Msg {
+		return m.g.ask(func() tea.Msg {
 			edit, err := d.Begin()
 			return begunMsg{edit, "", err}
 		}), true
@@ -68,9 +72,9 @@ func (m *model) setupAct(a action) (cmd tea.Cmd, ok bool) {
 		m.message = "nothing was saved; your text stays in " + m.th.text(a.edit.Copy)
 	case dropEdit:
 		m.message = "the file is as it was"
-		return dropCopy(a.edit), true
+		return m.dropCopy(a.edit), true
 	case saveConfig:
-		return guard(func() tea.Msg {
+		return m.g.ask(func() tea.Msg {
 			return savedMsg{a.edit, a.review.Summary(), a.edit.Save(m.g.ctx, a.review, a.typed)}
 		}), true
 	default:
@@ -80,13 +84,18 @@ func (m *model) setupAct(a action) (cmd tea.Cmd, ok bool) {
 }
 
 // dropCopy removes the copy of an edit.
-func dropCopy(e *setup.Edit) tea.Cmd {
-	return func() tea.Msg { return droppedMsg{e.Close()} }
+func (m *model) dropCopy(e *setup.Edit) tea.Cmd {
+	return m.g.ask(func() tea.Msg { return droppedMsg{e.Close()} })
 }
 
 // runEditor gives the terminal to the editor until it ends.
-func runEditor(e *setup.Edit, table string) tea.Cmd {
-	return tea.ExecProcess(e.Editor(table), func(err error) tea.Msg { return editedMsg{e, err} })
+func (m *model) runEditor(e *setup.Edit, table string) tea.Cmd {
+	m.g.pending++
+	run := m.o.exec
+	if run == nil {
+		run = tea.ExecProcess
+	}
+	return run(e.Editor(table), func(err error) tea.Msg { return told{editedMsg{e, err}} })
 }
 
 // setupAnswered takes what the Setup page's Cmds bring back; ok is false for
@@ -100,7 +109,7 @@ func (m *model) setupAnswered(msg tea.Msg) (cmd tea.Cmd, ok bool) {
 			m.dialogs = append(m.dialogs, newFailure("the configuration cannot be edited", msg.err))
 			return nil, true
 		}
-		return runEditor(msg.edit, msg.table), true
+		return m.runEditor(msg.edit, msg.table), true
 	case editedMsg:
 		return m.edited(msg), true
 	case reviewMsg:
@@ -110,6 +119,9 @@ func (m *model) setupAnswered(msg tea.Msg) (cmd tea.Cmd, ok bool) {
 	case droppedMsg:
 		if msg.err != nil {
 			m.message = "! the copy could not be removed: " + m.th.text(msg.err.Error())
+		}
+		if m.o.Again != nil && *m.o.Again != "" {
+			return tea.Quit, true
 		}
 	default:
 		return nil, false
@@ -122,9 +134,9 @@ func (m *model) setupAnswered(msg tea.Msg) (cmd tea.Cmd, ok bool) {
 func (m *model) edited(msg editedMsg) tea.Cmd {
 	if msg.err != nil {
 		m.message = "the editor ended with " + m.th.text(msg.err.Error()) + "; nothing was changed"
-		return dropCopy(msg.edit)
+		return m.dropCopy(msg.edit)
 	}
-	return guard(func() tea.Msg {
+	return m.g.ask(func() tea.Msg {
 		r, err := msg.edit.Review(m.g.ctx)
 		return reviewMsg{msg.edit, r, err}
 	})
@@ -136,7 +148,7 @@ func (m *model) reviewed(msg reviewMsg) tea.Cmd {
 		m.dialogs = append(m.dialogs, newFailure("the change cannot be weighed", msg.err))
 	case len(msg.review.Diff) == 0:
 		m.message = "nothing was changed"
-		return dropCopy(msg.edit)
+		return m.dropCopy(msg.edit)
 	default:
 		m.dialogs = append(m.dialogs, newReview(msg.edit, msg.review))
 	}
@@ -156,13 +168,13 @@ func (m *model) saved(msg savedMsg) tea.Cmd {
 		m.dialogs = append(m.dialogs, newFailure("saved, but", msg.err))
 	}
 	m.message = "saved: " + m.th.text(msg.summary)
-	look, _ := m.setupAct(lookOver{})
-	drop := dropCopy(msg.edit)
+	drop := m.dropCopy(msg.edit)
 	if m.o.Again == nil || msg.err != nil {
+		look, _ := m.setupAct(lookOver{})
 		return tea.Batch(look, drop)
 	}
 	// The screen begins anew with the new configuration: a running one would
 	// go on showing limits and names of the old.
 	*m.o.Again = m.message
-	return tea.Sequence(drop, tea.Quit)
+	return drop
 }

@@ -41,19 +41,26 @@ func shellWord(s string) string {
 	return b.String()
 }
 
-// verifyCommand is the command line that does what the screen does.
-func verifyCommand(a runVerify) string {
-	s := "pgvault verify " + shellWord(a.archive.ID) + " --level " + string(a.level)
-	if a.level != vault.ProofIntact {
-		s += identityFlags(a.files)
+// orderCommand is the command line that does what a job does. A secret is
+// never part of it: which identity to use is for the person who types it.
+func orderCommand(o vault.Order) string {
+	s := "pgvault " + string(o.Kind)
+	switch o.Kind {
+	case vault.KindBackup:
+		return s + " " + shellWord(o.Database)
+	case vault.KindVerify:
+		return s + " " + shellWord(o.ID) + " --level " + string(o.Level)
+	case vault.KindRestore:
+		s += " " + shellWord(o.ID)
+		if o.ToEmpty != "" {
+			s += " --to-empty " + shellWord(o.ToEmpty)
+		} else if o.ToNew != "" {
+			s += " --to-new " + shellWord(o.ToNew)
+		}
+		if len(o.Tables) > 0 {
+			s += " --tables " + shellWord(strings.Join(o.Tables, ","))
+		}
+		return s
 	}
-	return s
-}
-
-func identityFlags(files []string) string {
-	s := ""
-	for _, f := range files {
-		s += " -i " + shellWord(f)
-	}
-	return s
+	return ""
 }

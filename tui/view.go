@@ -5,17 +5,22 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/ansi"
+
+	"pgvault/vault"
 )
 
-// headLines is the header's height: with room, a rule stands below it.
+// headLines is the height of header, tabs and the rule below them: the rule
+// needs room, then the tabs, then the header.
 func (m *model) headLines() int {
 	switch {
 	case m.h < 5:
 		return 0
-	case m.h < 12:
+	case m.h < 9:
 		return 1
+	case m.h < 14:
+		return 2
 	}
-	return 2
+	return 3
 }
 
 // bodyHeight is what header, message line and key line leave.
@@ -32,11 +37,17 @@ func (m *model) footLines() int {
 func (m *model) View() tea.View {
 	e := m.env()
 	var lines []string
-	if n := m.headLines(); n > 0 {
+	n := m.headLines()
+	if n > 0 {
 		lines = append(lines, m.header())
-		if n > 1 {
-			lines = append(lines, m.th.rule(m.w))
-		}
+	}
+	m.tabsLine = -1
+	if n > 1 {
+		m.tabsLine = 1
+		lines = append(lines, m.tabLine())
+	}
+	if n > 2 {
+		lines = append(lines, m.th.rule(m.w))
 	}
 	m.bodyTop = len(lines)
 	body := m.page().view(e)
@@ -82,16 +93,73 @@ func fill(lines []string, n int) []string {
 	return out
 }
 
-// taskbar is the progress shown by terminals that have a place for it.
+// taskbar is the progress shown by terminals that have a place for it: that
+// of the job that is shown, else of the newest that runs.
 func (m *model) taskbar() *tea.ProgressBar {
-	if m.job == nil || m.job.done != nil {
+	var p vault.Progress
+	switch run := m.know.running(); {
+	case m.job != nil && m.job.done == nil && m.job.lost == nil:
+		p = m.job.progress
+	case m.job == nil && len(run) > 0:
+		if run[0].Progress != nil {
+			p = *run[0].Progress
+		}
+	default:
 		return nil
 	}
-	f, ok := fraction(m.job.progress)
+	f, ok := fraction(p)
 	if !ok {
 		return tea.NewProgressBar(tea.ProgressBarIndeterminate, 0)
 	}
 	return tea.NewProgressBar(tea.ProgressBarDefault, int(f*100))
+}
+
+// tabLine names the places, the one shown in brackets. When narrow the gaps
+// go first, then the words of the others.
+func (m *model) tabLine() string {
+	line := ""
+	for _, form := range []struct {
+		gap   string
+		words bool
+	}{{"  ", true}, {"", true}, {"", false}} {
+		line, m.tabs = m.tabsIn(form.gap, form.words)
+		if ansi.StringWidth(line) <= m.w {
+			break
+		}
+	}
+	right := ""
+	if b, ok := m.keymap().byCommand(cmdHelp); ok && b.show == "?" {
+		right = "? help"
+	}
+	return spread(line, right, m.w-1)
+}
+
+func (m *model) tabsIn(gap string, words bool) (string, []hint) {
+	var b strings.Builder
+	var hints []hint
+	x := 0
+	for i, name := range placeNames {
+		text := string(rune('1' + i))
+		if words || i == m.place {
+			text += " " + name
+		}
+		open, end := " ", " "
+		if i == m.place {
+			open, end = "[", "]"
+		}
+		if i > 0 {
+			b.WriteString(gap)
+			x += len(gap)
+		}
+		n := len(text) + 2
+		hints = append(hints, hint{x, x + n, placeCommands[i]})
+		x += n
+		if i == m.place {
+			text = m.th.bold(text)
+		}
+		b.WriteString(open + text + end)
+	}
+	return b.String(), hints
 }
 
 // header names program, host, vault and label, and the time with its zone.
@@ -144,19 +212,14 @@ func (m *model) headline(left, label, clock string) string {
 	return spread(left, clock, m.w)
 }
 
-// messageLine is what the last key had to say, else the run that goes on.
+// messageLine is what the last key had to say, else the jobs that go on.
 func (m *model) messageLine() string {
 	if m.message != "" {
 		return " " + cutEnd(m.message, m.w-1)
 	}
-	if m.job == nil || m.job.done != nil {
+	run := m.know.running()
+	if m.place == placeActivity || len(run) == 0 {
 		return ""
 	}
-	if m.leaving {
-		return " " + m.th.warn("cancelling "+m.job.title(m.th)+", then leaving; q again leaves the screen now")
-	}
-	if _, ok := m.page().(*jobPage); ok {
-		return ""
-	}
-	return " " + m.th.live(m.job.short(m.th)) + "   (J shows it)"
+	return " " + m.th.live(cutEnd(goesOn(m.th, run, "goes on"), m.w-22)) + "   (3 shows it)"
 }

@@ -15,7 +15,7 @@ import (
 // the last byte agreed with the manifest; "-" is w, where a reader must
 // heed the exit code because bytes are out before the last is checked.
 func (v *Vault) DumpTo(ctx context.Context, ref, file string, w io.Writer, ids Identities) error {
-	keys, err := archive.LoadKeys(ids.Files, ids.Passphrase)
+	keys, err := v.keys(ids)
 	if err != nil {
 		return err
 	}

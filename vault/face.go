@@ -115,7 +115,7 @@ type RestoreOptions struct {
 type Identities struct {
 	Files      []string // "-" is standard input
 	Texts      []string // identities as text: lines of an identity file
-	Unlocked   []string // answers of `pgvault unlock`
+	Unlocked   []string // answers of `pgvault unlock` to this Vault's requests, or what Keeper.Unlock gave
 	Passphrase func(prompt string) (string, error)
 }
 

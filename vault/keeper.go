@@ -106,5 +106,10 @@ type Keeper interface {
 	// TryKeys tells by the header alone whether these identities open the
 	// archive, and their names.
 	TryKeys(ctx context.Context, id string, ids Identities) (string, error)
+	// Unlock gives one line that opens this archive and nothing else, for
+	// Identities.Unlocked and Secrets.Unlocked, and the name of the identity
+	// that opened it. The line is a secret; a runner that has it needs no
+	// identity, no passphrase and nobody to ask.
+	Unlock(ctx context.Context, id string, ids Identities) (unlocked, name string, err error)
 	Access() Access
 }

@@ -245,10 +245,10 @@ func (v *Vault) opened(ctx context.Context, place store.Store, vf *archive.Vault
 // Show gives one archive as List does, and with keys its contents.
 func (v *Vault) Show(ctx context.Context, ref string, ids Identities) (Archive, *archive.Contents, error) {
 	a, o, err := v.find(ctx, ref)
-	if err != nil || len(ids.Files) == 0 {
+	if err != nil || ids.None() {
 		return a, nil, err
 	}
-	keys, err := archive.LoadKeys(ids.Files, ids.Passphrase)
+	keys, err := v.keys(ids)
 	if err != nil {
 		return a, nil, err
 	}

@@ -10,7 +10,6 @@ import (
 	"pgvault/fault"
 	"pgvault/pg"
 	"pgvault/pg/dumpfile"
-	"pgvault/vault/archive"
 )
 
 // restorePrep is what Restore needs beside the plan that people read.
@@ -25,7 +24,7 @@ func (v *Vault) PlanRestore(ctx context.Context, o RestoreOptions) (*RestorePlan
 	if err := v.writable(); err != nil {
 		return nil, err
 	}
-	keys, err := archive.LoadKeys(o.Identities.Files, o.Identities.Passphrase)
+	keys, err := v.keys(o.Identities)
 	if err != nil {
 		return nil, err
 	}

@@ -28,7 +28,7 @@ type Secrets struct {
 	Files       []string          `json:"files,omitempty"`       // identity files the runner may read itself
 	Texts       []string          `json:"texts,omitempty"`       // identities as text: one or more lines of an identity file
 	Passphrases map[string]string `json:"passphrases,omitempty"` // of encrypted Files, by path
-	Unlocked    []string          `json:"unlocked,omitempty"`    // answers of `pgvault unlock`: each opens one archive
+	Unlocked    []string          `json:"unlocked,omitempty"`    // what Keeper.Unlock gave: each opens one archive
 }
 
 // Actor is who started something, and from where.

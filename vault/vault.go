@@ -65,6 +65,8 @@ type Vault struct {
 
 	mu sync.Mutex
 	vf *archive.VaultFile
+
+	asked asked // requests to unlock that wait for an answer
 }
 
 var _ Desk = (*Vault)(nil)

@@ -49,7 +49,7 @@ func (v *Vault) verify(ctx context.Context, r *run, o *archive.Opened, opts Veri
 	keys := &archive.Keys{}
 	if opts.Level != ProofIntact {
 		var err error
-		if keys, err = archive.LoadKeys(opts.Identities.Files, opts.Identities.Passphrase); err != nil {
+		if keys, err = v.keys(opts.Identities); err != nil {
 			return err
 		}
 	}

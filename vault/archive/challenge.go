@@ -33,7 +33,7 @@ func SealText(r *Recipients, text string) (string, error) {
 // OpenText opens what SealText gave. An identity that is none of the
 // recipients' is an error with the code NoKey.
 func OpenText(k *Keys, sealed string) (string, error) {
-	r, err := age.Decrypt(armor.NewReader(bytes.NewReader([]byte(sealed))), k.ids...)
+	r, err := age.Decrypt(armor.NewReader(bytes.NewReader([]byte(sealed))), plain(k.ids)...)
 	if err != nil {
 		return "", opening("the text", err)
 	}
@@ -42,14 +42,4 @@ func OpenText(k *Keys, sealed string) (string, error) {
 		return "", damaged("the text", err.Error(), err)
 	}
 	return string(text), nil
-}
-
-// ParseKeys reads identities from text, as LoadKeys does from a file; name is
-// what they are called in errors and records.
-func ParseKeys(text []byte, name string, passphrase func(prompt string) (string, error)) (*Keys, error) {
-	ids, err := parseIdentities(text, name, passphrase)
-	if err != nil {
-		return nil, noKey(name+" is no usable identity", err, "give the secret key of a recipient: an age identity or an SSH private key")
-	}
-	return &Keys{ids: ids, names: []string{keyName(name, ids)}}, nil
 }

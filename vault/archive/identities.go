@@ -22,37 +22,126 @@ import (
 
 // Keys is a set of identities (secret keys), held in memory only.
 type Keys struct {
-	ids   []age.Identity
-	names []string
+	ids      []namedIdentity
+	names    []string
+	unlocked []*Unlocked
+}
+
+// namedIdentity is one identity, and what a record of a proof calls it.
+type namedIdentity struct {
+	age.Identity
+	name string
 }
 
 // Names says where the identities came from, for records of proofs.
 func (k *Keys) Names() string { return strings.Join(k.names, ", ") }
 
+// Wipe overwrites what can be: the file keys of unlocked archives. What age
+// keeps of an identity ends with the process.
+func (k *Keys) Wipe() {
+	for _, u := range k.unlocked {
+		u.Wipe()
+	}
+}
+
+// AddUnlocked adds what opens one archive.
+func (k *Keys) AddUnlocked(u *Unlocked) {
+	k.unlocked = append(k.unlocked, u)
+	k.names = append(k.names, u.Names())
+}
+
+// forPart gives the identities for one part of an archive: what was unlocked
+// for it, else all.
+func (k *Keys) forPart(id, part string) ([]namedIdentity, error) {
+	for _, u := range k.unlocked {
+		if key, ok := u.identity(part); ok && u.ID() == id {
+			return []namedIdentity{{key, u.Names()}}, nil
+		}
+	}
+	switch {
+	case len(k.ids) > 0:
+		return k.ids, nil
+	case len(k.unlocked) > 0:
+		return nil, otherArchive(k.unlocked[0].ID(), id)
+	}
+	return nil, noIdentity()
+}
+
+// plain gives the identities as age takes them.
+func plain(ids []namedIdentity) []age.Identity {
+	out := make([]age.Identity, len(ids))
+	for i, id := range ids {
+		out[i] = id.Identity
+	}
+	return out
+}
+
 // maxIdentityFile bounds an identity file, as age does.
 const maxIdentityFile = 16 << 20
+
+// Source is where identities come from.
+type Source struct {
+	Files []string // identity files as age -i takes them; "-" is standard input
+	Texts []string // what an identity file would hold
+	// Passphrase is asked for encrypted ones with PassphrasePrompt; nil:
+	// refused.
+	Passphrase func(prompt string) (string, error)
+}
+
+// PassphrasePrompt is how the passphrase of a file is asked for; of a text,
+// its name is TextName.
+func PassphrasePrompt(file string) string { return "passphrase of " + file }
+
+// TextName names the n-th of Source.Texts, from 0, in prompts and errors.
+func TextName(n int) string {
+	if n == 0 {
+		return "the pasted identity"
+	}
+	return fmt.Sprintf("the pasted identity %d", n+1)
+}
 
 // LoadKeys reads identity files as age -i does: age identities, an SSH
 // private key, or either encrypted with a passphrase, which is asked for
 // through passphrase (nil: refused). "-" is standard input.
 func LoadKeys(files []string, passphrase func(prompt string) (string, error)) (*Keys, error) {
-	if len(files) == 0 {
+	return Load(Source{Files: files, Passphrase: passphrase})
+}
+
+// Load reads every identity of a source; none at all is an error.
+func Load(from Source) (*Keys, error) {
+	if len(from.Files)+len(from.Texts) == 0 {
 		return nil, noIdentity()
 	}
 	var k Keys
-	for _, f := range files {
+	for _, f := range from.Files {
 		src, err := readIdentityFile(f)
 		if err != nil {
 			return nil, noKey(fmt.Sprintf("the identity file %s cannot be read", f), err, "check the path and its rights")
 		}
-		ids, err := parseIdentities(src, f, passphrase)
-		if err != nil {
-			return nil, noKey(fmt.Sprintf("%s holds no usable identity", f), err, "give the secret key of a recipient: an age identity file or an SSH private key")
+		if err := k.add(src, f, from.Passphrase); err != nil {
+			return nil, err
 		}
-		k.ids = append(k.ids, ids...)
-		k.names = append(k.names, keyName(f, ids))
+	}
+	for i, text := range from.Texts {
+		if err := k.add([]byte(text), TextName(i), from.Passphrase); err != nil {
+			return nil, err
+		}
 	}
 	return &k, nil
+}
+
+// add takes over what src, of the name file, holds, and wipes it.
+func (k *Keys) add(src []byte, file string, passphrase func(string) (string, error)) error {
+	defer clear(src)
+	ids, err := parseIdentities(src, file, passphrase)
+	if err != nil {
+		return noKey(fmt.Sprintf("%s holds no usable identity", file), err, "give the secret key of a recipient: an age identity file or an SSH private key")
+	}
+	for _, id := range ids {
+		k.ids = append(k.ids, namedIdentity{id, keyName(file, []age.Identity{id})})
+	}
+	k.names = append(k.names, keyName(file, ids))
+	return nil
 }
 
 func readIdentityFile(name string) ([]byte, error) {
@@ -77,6 +166,7 @@ func parseIdentities(src []byte, name string, passphrase func(string) (string, e
 	switch {
 	case bytes.HasPrefix(trimmed, []byte("age-encryption.org/")), bytes.HasPrefix(trimmed, []byte(armor.Header)):
 		text, err := decryptIdentities(src, name, passphrase)
+		defer clear(text)
 		if err != nil {
 			return nil, err
 		}
@@ -89,20 +179,20 @@ func parseIdentities(src []byte, name string, passphrase func(string) (string, e
 
 func parseLines(src []byte) ([]age.Identity, error) {
 	var ids []age.Identity
-	for n, line := range strings.Split(string(src), "\n") {
-		line = strings.TrimSpace(line)
-		if line == "" || strings.HasPrefix(line, "#") {
+	for n, line := range bytes.Split(src, []byte("\n")) {
+		line = bytes.TrimSpace(line)
+		if len(line) == 0 || line[0] == '#' {
 			continue
 		}
-		if strings.HasPrefix(line, "AGE-PLUGIN-") {
-			id, err := plugin.NewIdentity(line, &plugin.ClientUI{})
+		if bytes.HasPrefix(line, []byte("AGE-PLUGIN-")) {
+			id, err := plugin.NewIdentity(string(line), &plugin.ClientUI{})
 			if err != nil {
 				return nil, fmt.Errorf("line %d: a plugin identity that cannot be used here", n+1)
 			}
 			ids = append(ids, pluginIdentity{id})
 			continue
 		}
-		got, err := age.ParseIdentities(strings.NewReader(line))
+		got, err := age.ParseIdentities(bytes.NewReader(line))
 		if err != nil {
 			return nil, fmt.Errorf("line %d is not an age identity", n+1) // never the line itself: it may be half a secret
 		}
@@ -132,7 +222,7 @@ func decryptIdentities(src []byte, name string, passphrase func(string) (string,
 	if passphrase == nil {
 		return nil, errors.New("it is encrypted with a passphrase, and there is nobody to ask")
 	}
-	pass, err := passphrase("passphrase of " + name)
+	pass, err := passphrase(PassphrasePrompt(name))
 	if err != nil {
 		return nil, err
 	}
@@ -173,7 +263,7 @@ func parseSSH(src []byte, name string, passphrase func(string) (string, error)) 
 		if passphrase == nil {
 			return nil, errors.New("the SSH key has a passphrase, and there is nobody to ask")
 		}
-		pass, perr := passphrase("passphrase of " + name)
+		pass, perr := passphrase(PassphrasePrompt(name))
 		if perr != nil {
 			return nil, perr
 		}

@@ -264,7 +264,7 @@ func TestCancelledIsNotDamage(t *testing.T) {
 	wantCancelled(t, "read", err)
 	_, err = o.Part(ctx, MainPart, b.keys)
 	wantCancelled(t, "open", err)
-	_, err = unseal("x", failing{context.Canceled}, b.keys)
+	_, err = unseal("x", failing{context.Canceled}, b.keys.ids)
 	wantCancelled(t, "header", err)
 	wantCancelled(t, "check", o.CheckPart(ctx, MainPart, nil))
 	_, err = o.Main(ctx, &s.contents, b.keys)

@@ -31,12 +31,16 @@ type PartReader struct {
 
 // Part opens a part from its beginning with the given identities.
 func (o *Opened) Part(ctx context.Context, name string, keys *Keys) (*PartReader, error) {
+	ids, err := keys.forPart(o.Manifest.ID, name)
+	if err != nil {
+		return nil, err
+	}
 	part, object, err := o.object(ctx, name)
 	if err != nil {
 		return nil, err
 	}
 	sum := newSumReader(object, part)
-	plain, err := unseal(o.label(name), sum, keys)
+	plain, err := unseal(o.label(name), sum, ids)
 	if err != nil {
 		object.Close()
 		return nil, o.noMatch(ctx, name, keys, err)
@@ -56,27 +60,21 @@ func (o *Opened) Part(ctx context.Context, name string, keys *Keys) (*PartReader
 
 // unseal decrypts stored bytes in order. Each chunk is authentic as it is
 // given, but only io.EOF says that none is missing.
-func unseal(label string, r io.Reader, keys *Keys) (io.Reader, error) {
-	if len(keys.ids) == 0 {
-		return nil, noIdentity()
-	}
-	plain, err := age.Decrypt(bufio.NewReaderSize(r, 256<<10), keys.ids...)
+func unseal(label string, r io.Reader, ids []namedIdentity) (io.Reader, error) {
+	out, err := age.Decrypt(bufio.NewReaderSize(r, 256<<10), plain(ids)...)
 	if err != nil {
 		return nil, opening(label, err)
 	}
-	return plain, nil
+	return out, nil
 }
 
 // unsealAt decrypts size stored bytes at random; the size is authentic.
-func unsealAt(label string, r io.ReaderAt, size int64, keys *Keys) (io.ReaderAt, int64, error) {
-	if len(keys.ids) == 0 {
-		return nil, 0, noIdentity()
-	}
-	plain, n, err := age.DecryptReaderAt(r, size, keys.ids...)
+func unsealAt(label string, r io.ReaderAt, size int64, ids []namedIdentity) (io.ReaderAt, int64, error) {
+	out, n, err := age.DecryptReaderAt(r, size, plain(ids)...)
 	if err != nil {
 		return nil, 0, opening(label, err)
 	}
-	return plain, n, nil
+	return out, n, nil
 }
 
 // noMatch looks behind "no identity opens it": a flipped bit in age's header
@@ -98,7 +96,11 @@ func (o *Opened) noMatch(ctx context.Context, name string, keys *Keys, err error
 		return cerr
 	}
 	defer object.Close()
-	if _, cerr := unseal(o.label(ContentsPart), object, keys); cerr != nil {
+	ids, cerr := keys.forPart(o.Manifest.ID, ContentsPart)
+	if cerr != nil {
+		return cerr
+	}
+	if _, cerr := unseal(o.label(ContentsPart), object, ids); cerr != nil {
 		return err
 	}
 	return damaged(o.label(name), "an identity that opens "+ContentsPart+" does not open it", none)

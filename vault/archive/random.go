@@ -30,6 +30,10 @@ type Main struct {
 
 // Main opens the dump for random access.
 func (o *Opened) Main(ctx context.Context, c *Contents, keys *Keys) (*Main, error) {
+	ids, err := keys.forPart(o.Manifest.ID, MainPart)
+	if err != nil {
+		return nil, err
+	}
 	part, _ := o.Manifest.Part(MainPart)
 	info, err := o.place.Stat(ctx, o.folder+MainPart)
 	if err != nil {
@@ -48,7 +52,7 @@ func (o *Opened) Main(ctx context.Context, c *Contents, keys *Keys) (*Main, erro
 		return nil, o.readError(MainPart, err)
 	}
 	stored := &headReaderAt{head: head, r: object}
-	at, size, err := unsealAt(o.label(MainPart), stored, part.Size, keys)
+	at, size, err := unsealAt(o.label(MainPart), stored, part.Size, ids)
 	if perr := stored.failed(); perr != nil {
 		_ = object.Close()
 		return nil, perr

@@ -198,5 +198,5 @@ func NewOneTime(r *Recipients) (*OneTime, error) {
 
 // Keys gives the identity in the form that readers take.
 func (o *OneTime) Keys() *Keys {
-	return &Keys{ids: []age.Identity{o.identity}, names: []string{"one-time key"}}
+	return &Keys{ids: []namedIdentity{{o.identity, "one-time key"}}, names: []string{"one-time key"}}
 }

@@ -104,7 +104,7 @@ func (v *vector) verdict() fault.Code {
 // stream reads as PartReader does. All that was given before an error must be
 // what the vector says.
 func (v *vector) stream(t *testing.T) {
-	r, err := unseal("x", bytes.NewReader(v.file), &Keys{ids: v.ids})
+	r, err := unseal("x", bytes.NewReader(v.file), asNamed(v.ids))
 	var got []byte
 	if err == nil {
 		if got, err = io.ReadAll(r); err != nil {
@@ -122,7 +122,7 @@ func (v *vector) stream(t *testing.T) {
 
 // random reads as Main does: the last chunk at once, the others when asked.
 func (v *vector) random(t *testing.T) {
-	r, size, err := unsealAt("x", bytes.NewReader(v.file), int64(len(v.file)), &Keys{ids: v.ids})
+	r, size, err := unsealAt("x", bytes.NewReader(v.file), int64(len(v.file)), asNamed(v.ids))
 	if err == nil {
 		var got []byte
 		if got, err = io.ReadAll(io.NewSectionReader(r, 0, size)); err == nil {
@@ -151,7 +151,7 @@ func (v *vector) armoredFile(t *testing.T) {
 	if errors.Is(err, age.ErrIncorrectIdentity) != (v.expect == "no match") {
 		t.Errorf("armored, expected %s: %v", v.expect, err)
 	}
-	_, err = unseal("x", bytes.NewReader(v.file), &Keys{ids: v.ids})
+	_, err = unseal("x", bytes.NewReader(v.file), asNamed(v.ids))
 	wantFault(t, "armored part", err, fault.Differs)
 }
 
@@ -171,4 +171,13 @@ func (v *vector) wantPayload(t *testing.T, got []byte) {
 	if hex.EncodeToString(sum[:]) != v.payload {
 		t.Errorf("%d bytes with SHA-256 %x, expected %s", len(got), sum, v.payload)
 	}
+}
+
+// asNamed gives identities the form that unseal takes.
+func asNamed(ids []age.Identity) []namedIdentity {
+	out := make([]namedIdentity, len(ids))
+	for i, id := range ids {
+		out[i].Identity = id
+	}
+	return out
 }

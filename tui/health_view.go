@@ -1,0 +1,328 @@
+package tui
+
+import (
+	"fmt"
+	"strings"
+
+	"pgvault/fault"
+	"pgvault/vault"
+)
+
+// healthColumns are the columns of the list. Narrow screens drop ALLOWED,
+// then NEXT RUN, then COPIES; STATE, LAST GOOD and the proof stay.
+func healthColumns(e env) []column {
+	proven, next := "PROVEN BY RESTORE", "NEXT RUN"
+	if e.w < 78 {
+		proven, next = "PROVEN", "NEXT"
+	}
+	return []column{
+		{title: "DATABASE", min: 8, flex: true},
+		{title: "STATE", min: 8, style: func(s string) string { return healthColor(e.th, s) }},
+		{title: "LAST GOOD", right: true},
+		{title: "ALLOWED", right: true, drop: 1},
+		{title: proven, min: 9},
+		{title: "COPIES", drop: 3, style: func(s string) string {
+			if strings.HasSuffix(s, "!") {
+				return e.th.warn(s)
+			}
+			return s
+		}},
+		{title: next, drop: 2},
+	}
+}
+
+func healthColor(th theme, s string) string {
+	switch {
+	case s == "ok":
+		return th.good(s)
+	case strings.HasPrefix(s, "! "), strings.HasPrefix(s, "x "):
+		return th.bad(s)
+	case strings.HasPrefix(s, "~ "):
+		return th.live(s)
+	}
+	return s
+}
+
+// healthState is the word of the column STATE.
+func healthState(e env, r healthRow) string {
+	if j, ok := e.know.job(r.Job); ok && j.State == vault.JobRunning {
+		return jobState(j)
+	}
+	switch r.State {
+	case "":
+		return "-"
+	case "ok":
+		return "ok"
+	case "running":
+		return "~ runs"
+	case "failed":
+		return "x FAILED"
+	}
+	return "! " + strings.ToUpper(e.th.text(r.State))
+}
+
+// healthCells are the cells of a database's row.
+func healthCells(e env, r healthRow) []string {
+	last, proven, next, allowed := "never", "never yet", "-", "-"
+	if r.LastGood != nil {
+		last = ago(e.now.Sub(*r.LastGood))
+	}
+	if e.w < 78 {
+		proven = "never"
+	}
+	if r.ProvenAt != nil {
+		proven = ago(e.now.Sub(*r.ProvenAt))
+	} else if r.guess {
+		proven = "-"
+	}
+	if r.MaxAgeSeconds > 0 {
+		allowed = allowance(r.MaxAgeSeconds)
+	}
+	switch {
+	case r.Job != "":
+		next = "now"
+	case r.NextRun != nil && r.NextRun.After(e.now):
+		next = "in " + age(r.NextRun.Sub(e.now))
+	case r.NextRun != nil:
+		next = "! due"
+	}
+	copies := fmt.Sprintf("%d of %d", r.Copies, r.Places)
+	if e.w < 78 {
+		copies = fmt.Sprintf("%d/%d", r.Copies, r.Places)
+	}
+	if r.Copies < r.Places {
+		copies += "!"
+	}
+	return []string{e.th.text(r.Database), healthState(e, r), last, allowed, proven, copies, next}
+}
+
+func (s *health) view(e env) block {
+	if h := e.know.health; len(e.know.list) == 0 && (h == nil || len(h.Databases)+len(h.Warnings) == 0) {
+		return block{lines: emptyHealth(e)}
+	}
+	b := s.headline(e)
+	items := s.items(e)
+	s.find(items)
+	foot := healthFoot(e)
+	var pane []string
+	if s.sel < len(items) && e.w >= 60 && e.h >= 12 {
+		pane = healthPane(e, items[s.sel])
+	}
+	room := e.h - len(b.lines) - 1
+	if len(pane)+len(foot)+min(len(items), 4) > room {
+		foot = shortFoot(e)
+	}
+	if len(pane)+len(foot)+min(len(items), 3) > room {
+		foot = nil
+	}
+	if len(pane)+min(len(items), 2) > room {
+		pane = nil
+	}
+	if e.h >= 14 && room-len(pane)-len(foot) > len(items)+1 {
+		b.lines = append(b.lines, "")
+		room--
+	}
+	s.rows = max(room-len(pane)-len(foot), 1)
+	s.top = window(s.top, s.sel, len(items), s.rows)
+	b.lines = append(b.lines, s.table(e, items, len(b.lines))...)
+	if len(items) == 0 && s.active() {
+		b.lines = append(b.lines, s.nothing(e, allRows(e))...)
+		return b
+	}
+	if len(e.know.list) == 0 && e.know.listed && e.h > 10 {
+		b.lines = append(b.lines, noBackups(e)...)
+	}
+	// The pane follows the list; what is always the same stands at the foot.
+	b.lines = append(b.lines, pane...)
+	b.lines = fill(b.lines, max(e.h-len(foot), min(len(b.lines), e.h)))
+	b.lines = append(b.lines, foot...)
+	return b
+}
+
+func allRows(e env) int {
+	if h := e.know.health; h != nil {
+		return len(h.Databases) + len(h.Warnings)
+	}
+	return len(provisional(e.know.list))
+}
+
+// table draws titles and the rows in sight; at is the line it begins on.
+func (s *health) table(e env, items []healthRow, at int) []string {
+	cols := healthColumns(e)
+	end := min(s.top+s.rows, len(items))
+	var cells [][]string
+	for _, r := range items[s.top:end] {
+		if !r.vault {
+			cells = append(cells, healthCells(e, r))
+		}
+	}
+	widths := tableWidths(cols, cells, e.w)
+	var out []string
+	if e.h >= 4 {
+		out = append(out, tableTitles(cols, widths))
+	}
+	s.listTop = at + len(out)
+	n := 0
+	for i, r := range items[s.top:end] {
+		marker := "  "
+		if s.top+i == s.sel {
+			marker = e.th.bold(" >")
+		}
+		if r.vault {
+			out = append(out, marker+" "+e.th.warn("! ")+cutEnd(e.th.text(r.Explained.What), e.w-6))
+			continue
+		}
+		out = append(out, tableRow(cols, widths, cells[n], marker))
+		n++
+	}
+	return out
+}
+
+// headline says how many databases could lose more than is allowed, and how
+// old that knowledge is.
+func (s *health) headline(e env) block {
+	h := e.know.health
+	left, right := " checking...", ""
+	switch {
+	case h == nil && e.know.listed:
+		left, right = " looking at the databases...", "archives as of "+ago(e.now.Sub(e.know.listAt))
+	case h == nil:
+	case e.know.trail.Broken > 0:
+		left = e.th.bad(" x ") + e.th.bold(trailWords(e.know.trail))
+	case h.AtRisk() > 0:
+		left = e.th.bad(" ! ") + e.th.bold(fmt.Sprintf("%d of %s could lose more than you allowed", h.AtRisk(), plural(int64(len(h.Databases)), "database")))
+	case len(h.Databases) == 0:
+		left = " no database is configured or backed up"
+	default:
+		left = e.th.good(" ok ") + fmt.Sprintf("%d of %s within what you allowed", len(h.Databases), plural(int64(len(h.Databases)), "database"))
+	}
+	if h != nil {
+		right = "checked " + ago(e.now.Sub(h.At))
+	}
+	if e.know.healthErr != nil {
+		right = e.th.warn("! " + right + ", not since")
+	}
+	b := s.line(e, left, right)
+	if s.active() {
+		b.lines = append(b.lines, left)
+	}
+	if e.w < 60 || right == "" {
+		b.lines[0] = strings.TrimRight(b.lines[0], " ")
+	}
+	return b
+}
+
+// trailWords tells of an audit trail that does not hold together.
+func trailWords(t vault.Trail) string {
+	return fmt.Sprintf("the audit trail is broken at line %d: it was changed, cut or reordered", t.Broken)
+}
+
+// healthPane explains one row in four lines.
+func healthPane(e env, r healthRow) []string {
+	title := e.th.text(r.Database)
+	if r.vault {
+		title = "the vault"
+	}
+	out := []string{"", " " + e.th.bold(title)}
+	if r.guess {
+		return append(out, "   being looked at")
+	}
+	lines := explainedLines(e, r.Explained, e.w-2)
+	if len(lines) == 0 {
+		lines = []string{" nothing is known against it"}
+	}
+	for _, l := range lines {
+		out = append(out, "  "+l)
+	}
+	return append(out, "")
+}
+
+// explainedLines are the four lines of a fact.
+func explainedLines(e env, x vault.Explained, w int) []string {
+	return faultLines(e, &fault.Error{What: x.What, Why: x.Why, Left: x.Left, Do: x.Do}, w)
+}
+
+// healthFoot tells of places, keys and jobs.
+func healthFoot(e env) []string {
+	h := e.know.health
+	if h == nil {
+		return nil
+	}
+	var out []string
+	add := func(label, text string) { out = append(out, labelled(label, text, 9, e.w)...) }
+	for i, p := range h.Places {
+		text := placeLine(e, p)
+		for k, l := range labelled(firstOnly(i, "places"), text, 9, e.w) {
+			if k == 0 && p.State != "ok" {
+				l = strings.Replace(l, "! ", e.th.warn("! "), 1)
+			}
+			out = append(out, l)
+		}
+	}
+	add("keys", keysLine(e, h))
+	if run := e.know.running(); len(run) > 0 {
+		add("jobs", goesOn(e.th, run, "goes on")+"   (3 opens Activity)")
+	}
+	return out
+}
+
+func placeLine(e env, p vault.PlaceHealth) string {
+	name := e.th.text(p.Name) + " " + e.th.text(strings.TrimPrefix(p.URL, "file:"))
+	if p.State != "ok" {
+		return name + "   ! " + e.th.text(p.Text)
+	}
+	return name + "   " + e.th.text(p.Text)
+}
+
+func keysLine(e env, h *vault.Health) string {
+	names := make([]string, len(h.Keys))
+	for i, k := range h.Keys {
+		names[i] = e.th.text(k)
+	}
+	s := plural(int64(len(h.Keys)), "recipient")
+	if len(names) > 0 {
+		s += " (" + strings.Join(names, ", ") + ")"
+	}
+	if h.KeyUsed == nil {
+		return s + "; no identity has opened an archive yet"
+	}
+	return s + "; one last opened an archive " + ago(e.now.Sub(*h.KeyUsed))
+}
+
+// shortFoot is healthFoot in two lines.
+func shortFoot(e env) []string {
+	h := e.know.health
+	if h == nil {
+		return nil
+	}
+	ok, bad := 0, ""
+	for _, p := range h.Places {
+		if p.State == "ok" {
+			ok++
+		} else if bad == "" {
+			bad = ", ! " + e.th.text(p.Name)
+		}
+	}
+	proven := "never used"
+	if h.KeyUsed != nil {
+		proven = "used " + ago(e.now.Sub(*h.KeyUsed))
+	}
+	return []string{cutEnd(fmt.Sprintf(" places %d ok%s    keys %d, %s    jobs %d running", ok, bad, len(h.Keys), proven, len(e.know.running())), e.w)}
+}
+
+// emptyHealth is the page before anything is known, and of a vault in which
+// nothing has been stored.
+func emptyHealth(e env) []string {
+	switch {
+	case e.know.healthErr != nil:
+		lines := []string{"", " " + e.th.bad("x") + " " + e.th.bold("the vault could not be read"), ""}
+		return append(lines, faultLines(e, fault.As(e.know.healthErr), e.w)...)
+	case e.know.listErr != nil:
+		lines := []string{"", " " + e.th.bad("x") + " " + e.th.bold("the vault could not be read"), ""}
+		return append(lines, faultLines(e, fault.As(e.know.listErr), e.w)...)
+	}
+	if e.know.health == nil {
+		return []string{"", " reading the vault..."}
+	}
+	return noBackups(e)
+}
