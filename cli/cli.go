@@ -9,13 +9,16 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"pgvault/config"
 	"pgvault/fault"
 	"pgvault/safetext"
+	"pgvault/setup"
 	"pgvault/vault"
 )
 
@@ -27,6 +30,11 @@ var Version = "dev"
 type ScreenOptions struct {
 	NoColor, ASCII, Mouse, UTC, ReadOnly, SlowLine bool
 	Identity                                       []string
+
+	Setup   *setup.Desk // for the Setup page
+	AtSetup bool        // begin there
+	Say     string      // stands in the message line at the start
+	Again   *string     // takes what to say when the screen begins anew with a changed configuration
 }
 
 // Desk is what the screen is shown on.
@@ -151,12 +159,35 @@ func (p *program) bare(cmd *cobra.Command) error {
 	return p.show(cmd.Context(), s)
 }
 
+// show opens the screen, and again with the new configuration when one was
+// saved in it.
 func (p *program) show(ctx context.Context, s *session) error {
-	s.vault.ActAs("tui")
-	return p.screen(ctx, s.vault, ScreenOptions{
-		NoColor: p.noColor || os.Getenv("NO_COLOR") != "", ASCII: s.conf.UI.ASCII || !utf8Locale(), Mouse: s.conf.UI.Mouse,
-		UTC: s.conf.UI.Times == "utc", ReadOnly: p.readOnly, SlowLine: os.Getenv("SSH_TTY") != "", Identity: p.identities,
-	})
+	say := ""
+	for first := true; ; first = false {
+		path := s.conf.File
+		if path != "" {
+			var err error
+			if path, err = filepath.Abs(path); err != nil {
+				return err
+			}
+		}
+		again := ""
+		noColor := p.noColor || os.Getenv("NO_COLOR") != ""
+		s.vault.ActAs("tui")
+		err := p.screen(ctx, s.vault, ScreenOptions{
+			NoColor: noColor, ASCII: s.conf.UI.ASCII || !utf8Locale(), Mouse: s.conf.UI.Mouse,
+			UTC: s.conf.UI.Times == "utc", ReadOnly: p.readOnly, SlowLine: os.Getenv("SSH_TTY") != "", Identity: p.identities,
+			Setup:   &setup.Desk{Path: path, Vault: s.vault, Program: setup.Program{Version: Version, StateDir: config.StateDir(s.conf.File), Colours: !noColor, Mouse: s.conf.UI.Mouse}},
+			AtSetup: !first, Say: say, Again: &again,
+		})
+		if err != nil || again == "" {
+			return err
+		}
+		if s, err = p.open(); err != nil {
+			return err
+		}
+		say = again
+	}
 }
 
 // terminal tells whether a person sits at both ends.

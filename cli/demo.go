@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"pgvault/pg"
 	"pgvault/pg/pgtest"
 	"pgvault/sample"
+	"pgvault/setup"
 	"pgvault/vault/archive"
 )
 
@@ -112,12 +114,12 @@ func (d *demo) prepare(ctx context.Context, bytes int64) error {
 	d.p.config = d.path("config.toml")
 	r1, r2 := d.path("identity-1.txt.pub"), d.path("identity-2.txt.pub")
 	o := initOptions{place: "file:" + d.path("backup"), recipients: []string{r1, r2}, databases: []string{demoDatabase, d.server.Conninfo}}
-	values, text, err := o.values(d.p.config)
+	values, recipients, err := o.values(d.p.config)
 	if err != nil {
 		return err
 	}
 	values.Label = "DEMO"
-	if err := writeSetup(d.p.config, values, text); err != nil {
+	if err := setup.Write(d.p.config, values, recipients, rand.Reader); err != nil {
 		return err
 	}
 	if err := os.Setenv("STATE_DIRECTORY", d.path("state")); err != nil {

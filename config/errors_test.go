@@ -121,6 +121,13 @@ func TestSeveralMistakes(t *testing.T) {
 	if !strings.Contains(f.Do, "line 2 of c.toml") {
 		t.Errorf("do: %s", f.Do)
 	}
+	all := Problems(err)
+	if len(all) != 5 || all[0].Line != 2 || all[4].Line != 7 || !strings.Contains(all[1].Text, "unknown key") {
+		t.Errorf("problems: %+v", all)
+	}
+	if Problems(nil) != nil {
+		t.Error("problems of no error")
+	}
 }
 
 // TestNoSecretInErrors puts a canary into every text of the file, each with

@@ -163,8 +163,12 @@ func (l *loader) fault() error {
 		return ""
 	}
 	first := l.problems[0]
+	all := &invalid{}
+	for _, p := range l.problems {
+		all.problems = append(all.problems, Problem{Line: max(p.line, 0), Text: p.text})
+	}
 	f := &fault.Error{
-		Op: "config", Code: fault.Usage,
+		Op: "config", Code: fault.Usage, Err: all,
 		What: where(first) + first.text,
 		Left: "The configuration was not used, nothing was started.",
 		Do:   "Correct it, then run again.",
@@ -185,6 +189,30 @@ func (l *loader) fault() error {
 		f.Why = "every key must be known and every value sensible: a typing error must not leave a database without backups"
 	}
 	return f
+}
+
+// Problem is one thing that is wrong in a configuration.
+type Problem struct {
+	Line int // from 1; 0: the file as a whole, or the environment
+	Text string
+}
+
+// invalid carries all problems in the error of Parse.
+type invalid struct{ problems []Problem }
+
+// Error tells how many there are; the fault around it tells the first.
+func (e *invalid) Error() string {
+	return fmt.Sprintf("%d problems in the configuration", len(e.problems))
+}
+
+// Problems gives everything that Parse or Load found wrong, in the order of
+// the file; none for an error of another kind.
+func Problems(err error) []Problem {
+	var e *invalid
+	if !errors.As(err, &e) {
+		return nil
+	}
+	return slices.Clone(e.problems)
 }
 
 // absolute makes a file name count from the folder of the configuration.

@@ -3,6 +3,9 @@ package config
 import (
 	"fmt"
 	"strings"
+	"time"
+
+	"pgvault/vault/retention"
 )
 
 // Values are what set-up has chosen; what is empty stays a comment.
@@ -17,6 +20,9 @@ type Values struct {
 	TrustedSigners    string
 	AllowOneRecipient bool
 	Databases         []string // none: all that accept connections
+	Exclude           []string // globs that "*" leaves out
+	MaxAge            time.Duration
+	Keep              *retention.Policy
 	Places            []Place
 }
 
@@ -45,10 +51,18 @@ func Template(v Values) []byte {
 		t.line("allow_one_recipient = true")
 	}
 	t.section("[defaults]")
-	t.line(`# max_age = "1d"    # a newest backup older than this is late`)
-	t.line(`# keep    = { last = 3, daily = 7, weekly = 4, monthly = 6 }`)
+	if v.MaxAge > 0 {
+		t.option("max_age", FormatDuration(v.MaxAge), "", "a newest backup older than this is late")
+	} else {
+		t.line(`# max_age = "1d"    # a newest backup older than this is late`)
+	}
+	if v.Keep != nil {
+		t.line("keep            = " + tomlPolicy(*v.Keep))
+	} else {
+		t.line(`# keep    = { last = 3, daily = 7, weekly = 4, monthly = 6 }`)
+	}
 	t.line(`# verify  = "readable"`)
-	t.databases(v.Databases)
+	t.databases(v.Databases, v.Exclude)
 	for _, p := range v.Places {
 		t.section("[[place]]")
 		t.option("name", p.Name, "", "")
@@ -64,7 +78,7 @@ func Template(v Values) []byte {
 
 type template struct{ strings.Builder }
 
-func (t *template) databases(names []string) {
+func (t *template) databases(names, exclude []string) {
 	if len(names) == 0 {
 		names = []string{"*"}
 	}
@@ -73,7 +87,15 @@ func (t *template) databases(names []string) {
 		t.option("name", n, "", "")
 		if n == "*" {
 			t.line("# All that accept connections, future ones too, but for:")
-			t.line(`# exclude = ["*_test"]`)
+			if len(exclude) == 0 {
+				t.line(`# exclude = ["*_test"]`)
+				continue
+			}
+			quoted := make([]string, len(exclude))
+			for i, g := range exclude {
+				quoted[i] = quote(g)
+			}
+			t.line("exclude         = [" + strings.Join(quoted, ", ") + "]")
 		}
 	}
 }

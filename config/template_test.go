@@ -4,10 +4,14 @@ import (
 	"os"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
+
+	"pgvault/vault/retention"
 )
 
 const example = "../config.toml.example"
@@ -86,6 +90,11 @@ func TestTemplate(t *testing.T) {
 	want.Places = yes.Places
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got  %+v\nwant %+v", c, want)
+	}
+	rules := retention.Policy{Last: 2, Weekly: 5, Within: 36 * time.Hour}
+	c = parse(t, string(Template(Values{MaxAge: 36 * time.Hour, Keep: &rules, Exclude: []string{`a"b`, "*_test"}})))
+	if c.Defaults.MaxAge != 36*time.Hour || c.Defaults.Keep != rules || !slices.Equal(c.Databases[0].Exclude, []string{`a"b`, "*_test"}) {
+		t.Errorf("got %+v %+v", c.Defaults, c.Databases)
 	}
 	none := Template(Values{})
 	c = parse(t, string(none))

@@ -113,8 +113,7 @@ func (m *model) pageKeys() keymap {
 func (m *model) global(c command) (tea.Cmd, bool) {
 	for i, p := range placeCommands {
 		if c == p {
-			m.goTo(i)
-			return nil, true
+			return m.goTo(i), true
 		}
 	}
 	switch c {
@@ -147,7 +146,7 @@ func (m *model) global(c command) (tea.Cmd, bool) {
 }
 
 // goTo shows a place, without what lay over the one left.
-func (m *model) goTo(place int) {
+func (m *model) goTo(place int) tea.Cmd {
 	m.endFollow()
 	m.endOp()
 	m.place, m.dialogs = place, nil
@@ -155,6 +154,10 @@ func (m *model) goTo(place int) {
 	if place == placeBackups {
 		m.archives.apply(m.env())
 	}
+	if place == placeSetup {
+		return m.perform([]action{lookOver{}})
+	}
+	return nil
 }
 
 // back goes one step back: first within the top screen, then out of it, and

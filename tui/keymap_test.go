@@ -80,11 +80,21 @@ var everyScreen = map[string]func(t *testing.T, w, h int, o Options) *rig{
 		r.keys("3", "down", "down")
 		return r
 	},
-	"setup": func(t *testing.T, w, h int, o Options) *rig {
+	"setup without": func(t *testing.T, w, h int, o Options) *rig {
 		r := newRig(t, sampleDesk(), o, w, h)
 		r.keys("4")
 		return r
 	},
+	"setup": func(t *testing.T, w, h int, o Options) *rig {
+		r := onSetup(t, w, h, o)
+		r.keys("down", "down")
+		return r
+	},
+	"setup detail":    func(t *testing.T, w, h int, o Options) *rig { r := onSetup(t, w, h, o); r.keys("d"); return r },
+	"setup errors":    func(t *testing.T, w, h int, o Options) *rig { return edited(t, w, h, o, editErrors) },
+	"setup diff":      func(t *testing.T, w, h int, o Options) *rig { return edited(t, w, h, o, editLabel) },
+	"setup keep":      func(t *testing.T, w, h int, o Options) *rig { return edited(t, w, h, o, editKeep) },
+	"setup meanwhile": func(t *testing.T, w, h int, o Options) *rig { return edited(t, w, h, o, editMeanwhile) },
 	"empty": func(t *testing.T, w, h int, o Options) *rig {
 		return newRig(t, &fakeDesk{dbs: []string{hostile}}, o, w, h)
 	},
@@ -262,7 +272,7 @@ func scrolls(m *model) bool {
 		return false
 	}
 	switch m.page().(type) {
-	case *detail, *jobPage, *healthDetail, *tablesPage:
+	case *detail, *jobPage, *healthDetail, *tablesPage, *setupDetail:
 		return true
 	}
 	return false

@@ -94,7 +94,7 @@ func (m *model) gotLaunched(msg launchedMsg) tea.Cmd {
 // openJob shows a job, running or finished, on top of Activity, and follows
 // its journal from the first line.
 func (m *model) openJob(a openJob) tea.Cmd {
-	m.goTo(placeActivity)
+	_ = m.goTo(placeActivity) // it asks nothing: only Setup does
 	j := newJob(vault.Order{}, m.now)
 	if known, ok := m.know.job(a.ref); ok {
 		j = newJob(known.Order, m.now)

@@ -28,6 +28,7 @@ type model struct {
 
 	know     *known
 	archives *archives
+	setup    *setupPage
 	home     []screen // the four places
 	place    int      // the one shown
 	pages    []screen // the last is shown; the first is the place
@@ -65,7 +66,9 @@ func newModel(g *engine, o Options) *model {
 		m.access.Why = "read only, because --read-only was given: nothing is started or changed from here"
 	}
 	m.archives = newArchives()
-	m.home = []screen{newHealth(), m.archives, newActivity(), newSetupPage()}
+	m.setup = newSetupPage()
+	m.message = o.Say
+	m.home = []screen{newHealth(), m.archives, newActivity(), m.setup}
 	m.pages = []screen{m.home[0]}
 	return m
 }
@@ -102,7 +105,11 @@ func (m *model) Init() tea.Cmd {
 	m.readHealth.begin()
 	m.readActivity.begin()
 	m.stir()
-	return tea.Batch(m.g.list(false), m.g.health(), m.g.jobs(true), m.g.activity(), m.tick())
+	cmds := []tea.Cmd{m.g.list(false), m.g.health(), m.g.jobs(true), m.g.activity(), m.tick()}
+	if m.o.AtSetup {
+		cmds = append(cmds, m.goTo(placeSetup))
+	}
+	return tea.Batch(cmds...)
 }
 
 // tickMsg comes at each full minute.
@@ -199,7 +206,10 @@ func (m *model) answered(msg tea.Msg) tea.Cmd {
 		m.stir()
 		m.dialogs = append(m.dialogs, newPassphrase(msg))
 	default:
-		cmd, _ := m.guideMsg(msg)
+		if cmd, ok := m.guideMsg(msg); ok {
+			return cmd
+		}
+		cmd, _ := m.setupAnswered(msg)
 		return cmd
 	}
 	return nil

@@ -50,6 +50,9 @@ func (m *model) act(a action) tea.Cmd {
 		m.pop()
 		a.q.reply <- questionReply{a.text, a.err}
 	default:
+		if cmd, ok := m.setupAct(a); ok {
+			return cmd
+		}
 		return m.start(a)
 	}
 	return nil

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
 
 	"pgvault/fault"
+	"pgvault/setup"
 )
 
 // framesPerSecond bounds how often the terminal is written to.
@@ -34,8 +36,17 @@ type Options struct {
 	Out      io.Writer        // nil: standard output
 	Farewell *string          // takes the line for after leaving; nil: it is printed to Out
 
-	idle     func() // told when the screen is idle, nil: nobody asks
-	panicKey string // this key breaks the screen, empty: none does
+	Setup   *setup.Desk // for the Setup page; nil: it knows nothing
+	AtSetup bool        // begin on the Setup page
+	Say     string      // stands in the message line at the start
+	// Again takes what to say when the screen is left only to be begun anew
+	// with a changed configuration; it stays empty otherwise. nil: a change
+	// does not end the screen.
+	Again *string
+
+	exec     func(*exec.Cmd, tea.ExecCallback) tea.Cmd // gives the terminal to a program; nil: tea.ExecProcess
+	idle     func()                                    // told when the screen is idle, nil: nobody asks
+	panicKey string                                    // this key breaks the screen, empty: none does
 }
 
 // Run shows the screen until the user leaves or ctx ends. Jobs are processes

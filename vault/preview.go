@@ -21,6 +21,12 @@ type Verdict struct {
 // RetentionPreview tells what each database's policy would keep and delete
 // now, with the reasons. It deletes nothing. No names means all databases.
 func (v *Vault) RetentionPreview(ctx context.Context, names []string) ([]Verdict, error) {
+	return v.PreviewPolicy(ctx, names, func(name string) retention.Policy { return v.c.Of(name).Keep })
+}
+
+// PreviewPolicy is RetentionPreview with other policies than those that hold:
+// keep gives the one of a database.
+func (v *Vault) PreviewPolicy(ctx context.Context, names []string, keep func(database string) retention.Policy) ([]Verdict, error) {
 	list, err := v.List(ctx)
 	if err != nil {
 		return nil, err
@@ -41,7 +47,7 @@ func (v *Vault) RetentionPreview(ctx context.Context, names []string) ([]Verdict
 	}
 	out := []Verdict{}
 	for _, name := range order {
-		decisions, err := retention.Decide(v.now(), time.Local, v.c.Of(name).Keep, byName[name])
+		decisions, err := retention.Decide(v.now(), time.Local, keep(name), byName[name])
 		if err != nil {
 			return nil, err
 		}

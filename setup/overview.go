@@ -1,0 +1,266 @@
+package setup
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"pgvault/config"
+	"pgvault/fault"
+	"pgvault/pg"
+	"pgvault/vault"
+	"pgvault/vault/archive"
+	"pgvault/vault/store/disk"
+)
+
+// Program is what the Setup page tells of the program itself.
+type Program struct {
+	Version  string
+	StateDir string
+	Colours  bool
+	Mouse    bool
+}
+
+// Section is one row of the Setup page, with today's truth in it.
+type Section struct {
+	Name  string
+	Now   string        // one line
+	State string        // "ok", "!" or "x"
+	Word  string        // what stands in the column: "ok", "! nothing starts it"
+	Lines []vault.Check // more, of the selected row; State may be empty
+	Table string        // where it is in the file: "[[place]]"
+}
+
+// Overview is the Setup page's data at one moment.
+type Overview struct {
+	At       time.Time
+	File     string // the configuration; empty: the environment alone
+	Digest   string // of the file
+	Sections []Section
+}
+
+// LookOver finds out what the configuration means today: it asks the server,
+// opens the places, reads the keys. What fails is told in its section; there is
+// no error. v may be nil where there is no vault yet.
+func LookOver(ctx context.Context, conf *config.Config, v vault.Desk, p Program) *Overview {
+	o := &Overview{At: time.Now(), File: conf.File}
+	if src, err := os.ReadFile(conf.File); err == nil {
+		o.Digest = config.Digest(src)
+	}
+	survey, err := pg.LookAt(ctx, conf.Server)
+	o.Sections = []Section{
+		databasesSection(conf, survey, err),
+		keysSection(ctx, conf, v),
+		placesSection(ctx, conf, survey),
+		keepSection(conf),
+		whenSection(conf),
+		verifySection(conf),
+		programSection(conf, p),
+	}
+	return o
+}
+
+// section makes a row; attention is its word where a line says !, which is
+// otherwise no word.
+func section(name, table, now, attention string, lines []vault.Check) Section {
+	s := Section{Name: name, Table: table, Now: now, Lines: lines, State: Worst(lines)}
+	s.Word = s.State
+	switch s.State {
+	case "!":
+		s.Word = "! " + attention
+	case "x":
+		s.Word = "x wrong"
+	}
+	return s
+}
+
+func databasesSection(conf *config.Config, survey *pg.Survey, err error) Section {
+	const table = "[[database]]"
+	if err != nil {
+		f := fault.As(err)
+		s := section("Databases", table, f.What, "", []vault.Check{wrong(err)})
+		s.Word = "x no answer"
+		return s
+	}
+	sv := &Server{Survey: *survey, Settings: conf.Server}
+	all := sv.DatabaseNames()
+	chosen := conf.Select(all)
+	var out []string
+	for _, n := range all {
+		if !slices.Contains(chosen, n) {
+			out = append(out, n)
+		}
+	}
+	now := fmt.Sprintf("%d of %d on %s", len(chosen), len(all), survey.Where)
+	if len(out) > 0 {
+		now += " (" + names(out) + " left out)"
+	}
+	lines := append([]vault.Check{ok("PostgreSQL %s at %s, as %s", survey.Server.Version, survey.Where, survey.Server.User)}, sv.CheckDatabases(chosen)...)
+	lines = append(lines, sv.rights()...)
+	for _, n := range chosen {
+		d := conf.Database(n)
+		text := fmt.Sprintf("%s: at most %s old, keeps %s", n, config.FormatDuration(d.MaxAge), config.FormatPolicy(*d.Keep))
+		if k := len(d.ExcludeTableData); k > 0 {
+			text += fmt.Sprintf(", %s without rows", count(k, "table pattern"))
+		}
+		lines = append(lines, vault.Check{Text: text})
+	}
+	return section("Databases", table, now, "rights", lines)
+}
+
+// healthOf is the part of vault.Keeper that tells of keys.
+type healthOf interface {
+	Health(ctx context.Context) (*vault.Health, error)
+}
+
+func keysSection(ctx context.Context, conf *config.Config, v vault.Desk) Section {
+	const table = "[keys]"
+	r, err := archive.LoadRecipients(conf.Keys.RecipientsFile)
+	if err != nil {
+		s := section("Keys", table, fault.As(err).What, "", []vault.Check{wrong(err)})
+		s.Word = "x unusable"
+		return s
+	}
+	var who []string
+	var lines []vault.Check
+	for _, p := range r.Public {
+		who = append(who, p.Name)
+		lines = append(lines, vault.Check{Text: fmt.Sprintf("%s  %s  %s", p.Name, p.Kind, p.Fingerprint)})
+	}
+	now := names(who)
+	lines = append((&Recipients{Parsed: r}).Check(conf.Keys.AllowOneRecipient), lines...)
+	if _, err := archive.LoadSigner(conf.Keys.SigningKey); err != nil {
+		lines = append(lines, wrong(err))
+	} else {
+		lines = append(lines, ok("the signing key %s works", conf.Keys.SigningKey))
+	}
+	word := ""
+	if h, found := v.(healthOf); found {
+		switch health, err := h.Health(ctx); {
+		case err != nil:
+			lines = append(lines, note("", "when a key last opened an archive is not known: %v", err))
+		case health.KeyUsed == nil:
+			now += "; never used to open a backup"
+			word = "! never tried"
+			lines = append(lines, note("verify one archive with it: pgvault verify latest:DB --level restored -i KEY", "no identity has opened an archive of this vault yet"))
+		default:
+			age := time.Since(*health.KeyUsed).Truncate(time.Hour)
+			now += "; a key opened a backup " + Ago(age)
+			lines = append(lines, ok("an identity opened an archive %s", Ago(age)))
+		}
+	}
+	s := section("Keys", table, now, "too few", lines)
+	if s.State == "!" && word != "" {
+		s.Word = word
+	}
+	return s
+}
+
+// Ago writes an age in its largest unit: "4d ago".
+func Ago(d time.Duration) string {
+	switch {
+	case d < time.Hour:
+		return "within the hour"
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh ago", int(d.Hours()))
+	}
+	return fmt.Sprintf("%dd ago", int(d.Hours()/24))
+}
+
+func placesSection(ctx context.Context, conf *config.Config, survey *pg.Survey) Section {
+	const table = "[[place]]"
+	if len(conf.Places) == 0 {
+		s := section("Places", table, "none", "", []vault.Check{bad("add a [[place]] with a name and a url", "no place is configured: there is nowhere to back up to")})
+		s.Word = "x none"
+		return s
+	}
+	var now []string
+	var lines []vault.Check
+	down := 0
+	for _, p := range conf.Places {
+		now = append(now, p.Name+" "+PlaceFolder(p.URL))
+		d, err := disk.Open(p.URL)
+		if err != nil {
+			down++
+			lines = append(lines, wrong(err))
+			continue
+		}
+		free, err := d.Free(ctx)
+		d.Close()
+		if err != nil {
+			down++
+			lines = append(lines, wrong(err))
+			continue
+		}
+		lines = append(lines, ok("%s  %s  %s free", p.Name, PlaceFolder(p.URL), Size(free)))
+		if m, err := mountOf(PlaceFolder(p.URL)); err == nil {
+			for _, c := range besideData(PlaceFolder(p.URL), m, survey) {
+				if c.State != "ok" {
+					lines = append(lines, c)
+				}
+			}
+		}
+	}
+	if len(conf.Places) > 1 {
+		lines = append(lines, note("", "archives are written to the first place only in this version"))
+	}
+	s := section("Places", table, strings.Join(now, ", "), "see below", lines)
+	if down > 0 {
+		s.Word = fmt.Sprintf("x %d down", down)
+	}
+	return s
+}
+
+func keepSection(conf *config.Config) Section {
+	now := config.FormatPolicy(conf.Defaults.Keep)
+	lines := []vault.Check{{Text: "every database: " + now}}
+	for _, d := range conf.Databases {
+		if d.Keep != nil {
+			now += "; " + d.Name + " " + config.FormatPolicy(*d.Keep)
+			lines = append(lines, vault.Check{Text: d.Name + ": " + config.FormatPolicy(*d.Keep) + " (instead, as a whole)"})
+		}
+	}
+	lines = append(lines,
+		vault.Check{Text: "never given up: the newest good archive, the newest proven by a restore, what is pinned"},
+		vault.Check{Text: "pgvault retention shows what the rules would keep and delete; nothing is deleted by itself"})
+	return section("Keep", "[defaults]", now, "", lines)
+}
+
+func whenSection(conf *config.Config) Section {
+	now := "newest at most " + config.FormatDuration(conf.Defaults.MaxAge) + " old; nothing starts backups by itself"
+	lines := []vault.Check{note("put pgvault backup into a crontab or a systemd timer", "pgvault has no schedule of its own: what starts it is cron, a timer, or you")}
+	for _, d := range conf.Databases {
+		if d.MaxAge > 0 {
+			lines = append(lines, vault.Check{Text: fmt.Sprintf("%s: at most %s old", d.Name, config.FormatDuration(d.MaxAge))})
+		}
+	}
+	return section("When", "[defaults]", now, "by hand", lines)
+}
+
+func verifySection(conf *config.Config) Section {
+	if !conf.Keys.SelfCheck {
+		return section("Verify", "[keys]", "no self-check: what is stored is not read back", "unread",
+			[]vault.Check{note("self_check = true in [keys]", "a backup that nobody read back is a hope")})
+	}
+	return section("Verify", "[defaults]", "each backup is read back with a one-time key; reaches "+conf.Defaults.Verify, "",
+		[]vault.Check{ok("self-check after each backup"), {Text: "a restore into a scratch server proves more: v on an archive, or pgvault verify --level restored"}})
+}
+
+func programSection(conf *config.Config, p Program) Section {
+	file := conf.File
+	if file == "" {
+		file = "no file, the environment alone"
+	}
+	on := func(b bool) string {
+		if b {
+			return "on"
+		}
+		return "off"
+	}
+	return section("This program", "[ui]", p.Version+", "+file, "", []vault.Check{
+		{Text: "version       " + p.Version}, {Text: "config file   " + file}, {Text: "state folder  " + p.StateDir},
+		{Text: "colours       " + on(p.Colours)}, {Text: "mouse         " + on(p.Mouse) + " (M switches it)"}, {Text: "times         " + conf.UI.Times}})
+}
