@@ -29,12 +29,12 @@ func (p *program) jobCmd() *cobra.Command {
 	}
 	list := &cobra.Command{Use: "list", Short: "Jobs, newest first", Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return p.jobList(cmd.Context()) }}
-	watch := &cobra.Command{Use: "watch ID", Short: "Follow a job to its end, and exit as it does",
-		Long: "Prints what the run itself prints, from its beginning, and ends with its exit code.\nCtrl-C ends the watching, not the job.",
-		Args: usageArgs(cobra.ExactArgs(1)),
-		RunE: func(cmd *cobra.Command, args []string) error { return p.jobWatch(cmd.Context(), args[0]) }}
-	log := &cobra.Command{Use: "log ID", Short: "What a job has told so far", Args: usageArgs(cobra.ExactArgs(1)),
-		RunE: func(cmd *cobra.Command, args []string) error { return p.jobLog(cmd.Context(), args[0]) }}
+	watch := &cobra.Command{Use: "watch [ID]", Short: "Follow a job to its end, and exit as it does",
+		Long: "Prints what the run itself prints, from its beginning, and ends with its exit code.\nCtrl-C ends the watching, not the job. Without ID: the newest job.",
+		Args: usageArgs(cobra.MaximumNArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error { return p.jobWatch(cmd.Context(), args) }}
+	log := &cobra.Command{Use: "log [ID]", Short: "What a job has told so far; without ID: the newest", Args: usageArgs(cobra.MaximumNArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error { return p.jobLog(cmd.Context(), args) }}
 	cancel := &cobra.Command{Use: "cancel ID", Short: "Ask a job to end cleanly", Args: usageArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error { return p.jobCancel(cmd.Context(), args[0]) }}
 	for _, c := range []*cobra.Command{cmd, list} {
@@ -174,8 +174,24 @@ func (p *program) jobSink(done **vault.RunDone, tty bool) vault.Sink {
 	}
 }
 
-func (p *program) jobWatch(ctx context.Context, id string) error {
+// openJob gives the job that was named, or the newest one.
+func (p *program) openJob(ctx context.Context, args []string) (*session, string, error) {
 	s, err := p.open()
+	if err != nil || len(args) > 0 {
+		return s, strings.Join(args, ""), err
+	}
+	jobs, err := s.vault.Jobs(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	if len(jobs) == 0 {
+		return nil, "", &fault.Error{What: "there is no job yet", Why: "nothing has run with this configuration", Left: "nothing was started", Do: "pgvault backup starts one", Code: fault.Failed}
+	}
+	return s, jobs[0].ID, nil
+}
+
+func (p *program) jobWatch(ctx context.Context, args []string) error {
+	s, id, err := p.openJob(ctx, args)
 	if err != nil {
 		return err
 	}
@@ -194,8 +210,8 @@ func (p *program) jobWatch(ctx context.Context, id string) error {
 	return nil
 }
 
-func (p *program) jobLog(ctx context.Context, id string) error {
-	s, err := p.open()
+func (p *program) jobLog(ctx context.Context, args []string) error {
+	s, id, err := p.openJob(ctx, args)
 	if err != nil {
 		return err
 	}
