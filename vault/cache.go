@@ -12,6 +12,7 @@ import (
 
 	"pgvault/fault"
 	"pgvault/vault/archive"
+	"pgvault/vault/store"
 )
 
 // A listing is remembered in the state folder, so that a screen has its
@@ -98,7 +99,12 @@ func (v *Vault) refresh(ctx context.Context) (*remembered, error) {
 			return nil
 		}
 		fresh[i] = true
-		a, _, err := v.describe(ctx, place, vf, trust, f)
+		at := archive.Folder(v.c.Name, f.database, f.id)
+		read, err := store.WithFolder(ctx, place, at, f.small(), archive.MaxManifest+1)
+		if err != nil {
+			return err
+		}
+		a, _, err := v.describe(ctx, read, vf, trust, f)
 		now.rows[i].Archive = a
 		return err
 	})
@@ -117,6 +123,17 @@ func (v *Vault) refresh(ctx context.Context) (*remembered, error) {
 	changed := old == nil || len(old.rows) != len(now.rows) || slices.Contains(fresh, true)
 	v.remember(now, changed)
 	return now, nil
+}
+
+// small names what describing the archive reads.
+func (f folder) small() []string {
+	out := []string{archive.ManifestName, archive.SignatureName}
+	for n := range f.objects {
+		if archive.IsProof(n) {
+			out = append(out, n, n+".sig")
+		}
+	}
+	return out
 }
 
 // print is one short word for names, sizes and stamps of all objects in the
