@@ -8,10 +8,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sort"
 	"time"
 
 	"pgvault/fault"
 	"pgvault/vault/archive"
+	"pgvault/vault/store"
 )
 
 // A listing is remembered in the state folder, so that a screen has its
@@ -36,14 +38,9 @@ type remembered struct {
 	at      time.Time
 	vaultID string
 	trust   string // digest of the trusted keys
-	rows    []row  // as listed, newest first
-}
 
-// row is an archive with the print of its folder when it was described;
-// empty: describe it again.
-type row struct {
-	Archive
-	print string
+	archives []Archive // newest first
+	prints   []string  // of each archive's folder when it was described; empty: describe it again
 }
 
 // Listing gives the archives, newest first: with fresh false at once, as
@@ -63,11 +60,7 @@ func (v *Vault) Listing(ctx context.Context, fresh bool) (Listing, error) {
 }
 
 func (r *remembered) listing(cached bool) Listing {
-	l := Listing{At: r.at, Cached: cached, Archives: make([]Archive, len(r.rows))}
-	for i := range r.rows {
-		l.Archives[i] = r.rows[i].Archive
-	}
-	return l
+	return Listing{At: r.at, Cached: cached, Archives: slices.Clone(r.archives)}
 }
 
 // refresh lists the place, describes what is new or has changed, and
@@ -82,41 +75,59 @@ func (v *Vault) refresh(ctx context.Context) (*remembered, error) {
 		return nil, err
 	}
 	old := v.recall()
-	now := &remembered{at: v.now(), vaultID: vf.ID, trust: trust.Digest(), rows: make([]row, len(folders))}
-	known := map[string]*row{}
+	now := &remembered{at: v.now(), vaultID: vf.ID, trust: trust.Digest()}
+	known := map[string]int{} // where an archive stands in old
 	if old != nil && old.vaultID == now.vaultID && old.trust == now.trust {
-		for i := range old.rows {
-			known[old.rows[i].Database+"/"+old.rows[i].ID] = &old.rows[i]
+		for i := range old.archives {
+			known[old.archives[i].Database+"/"+old.archives[i].ID] = i
 		}
 	}
-	fresh := make([]bool, len(folders)) // described now
+	rows := make([]row, len(folders))
 	err = parallel(ctx, len(folders), func(ctx context.Context, i int) error {
 		f := folders[i]
-		now.rows[i].print = f.print()
-		if was := known[f.database+"/"+f.id]; was != nil && was.print != "" && was.print == now.rows[i].print {
-			now.rows[i] = *was
+		rows[i].print = f.print()
+		if was, ok := known[f.database+"/"+f.id]; ok && rows[i].print != "" && old.prints[was] == rows[i].print {
+			rows[i].Archive = old.archives[was]
 			return nil
 		}
-		fresh[i] = true
-		a, _, err := v.describe(ctx, place, vf, trust, f)
-		now.rows[i].Archive = a
+		rows[i].fresh = true
+		at := archive.Folder(v.c.Name, f.database, f.id)
+		read, err := store.WithFolder(ctx, place, at, f.small(), archive.MaxManifest+1)
+		if err != nil {
+			return err
+		}
+		rows[i].Archive, _, err = v.describe(ctx, read, vf, trust, f)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	slices.SortStableFunc(now.rows, func(a, b row) int {
-		switch {
-		case newer(a.Archive, b.Archive):
-			return -1
-		case newer(b.Archive, a.Archive):
-			return 1
-		}
-		return 0
-	})
-	changed := old == nil || len(old.rows) != len(now.rows) || slices.Contains(fresh, true)
+	sort.SliceStable(rows, func(i, j int) bool { return newer(rows[i].Archive, rows[j].Archive) })
+	changed := old == nil || len(old.archives) != len(rows)
+	for _, r := range rows {
+		now.archives, now.prints = append(now.archives, r.Archive), append(now.prints, r.print)
+		changed = changed || r.fresh
+	}
 	v.remember(now, changed)
 	return now, nil
+}
+
+// row is one archive of a listing that is being made.
+type row struct {
+	Archive
+	print string
+	fresh bool // described now
+}
+
+// small names what describing the archive reads.
+func (f folder) small() []string {
+	out := []string{archive.ManifestName, archive.SignatureName}
+	for n := range f.objects {
+		if archive.IsProof(n) {
+			out = append(out, n, n+".sig")
+		}
+	}
+	return out
 }
 
 // print is one short word for names, sizes and stamps of all objects in the

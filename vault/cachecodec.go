@@ -4,6 +4,7 @@ import (
 	varint "encoding/binary"
 	"errors"
 	"hash/crc32"
+	"slices"
 	"time"
 )
 
@@ -17,17 +18,21 @@ var errListing = errors.New("the remembered listing cannot be read")
 
 // encodeListing writes a listing, with a checksum at the end.
 func encodeListing(r *remembered) []byte {
-	e := encoder{seen: map[string]uint64{}, b: make([]byte, 0, 256*len(r.rows)+256)}
+	e := encoder{seen: map[string]uint64{}, b: make([]byte, 0, 256*len(r.archives)+256)}
 	e.b = append(e.b, listingMagic...)
 	e.time(r.at)
 	e.text(r.vaultID)
 	e.text(r.trust)
-	e.number(int64(len(r.rows)))
-	for i := range r.rows {
-		e.row(&r.rows[i])
+	e.number(int64(len(r.archives)))
+	for i := range r.archives {
+		e.text(r.prints[i])
+		e.archive(&r.archives[i])
 	}
 	return varint.LittleEndian.AppendUint32(e.b, crc32.Checksum(e.b, castagnoli))
 }
+
+// rowAtLeast is how many bytes an archive takes at least.
+const rowAtLeast = 20
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -38,11 +43,17 @@ func decodeListing(src []byte) (*remembered, error) {
 		crc32.Checksum(src[:body], castagnoli) != varint.LittleEndian.Uint32(src[body:]) {
 		return nil, errListing
 	}
-	d := decoder{b: src[len(listingMagic):body]}
+	d := decoder{b: string(src[len(listingMagic):body])}
 	r := &remembered{at: d.time(), vaultID: d.text(), trust: d.text()}
-	r.rows = make([]row, d.count())
-	for i := range r.rows {
-		d.row(&r.rows[i])
+	n := d.count()
+	if n > len(d.b)/rowAtLeast {
+		return nil, errListing
+	}
+	r.archives, r.prints = make([]Archive, n), make([]string, n)
+	d.seen = slices.Grow(d.seen, 8*n)
+	for i := range n {
+		r.prints[i] = d.text()
+		d.archive(&r.archives[i])
 	}
 	if d.bad || len(d.b) > 0 {
 		return nil, errListing
@@ -92,14 +103,13 @@ func (e *encoder) flag(b bool) {
 	e.number(n)
 }
 
-func (e *encoder) row(r *row) {
-	a := &r.Archive
-	for _, s := range []string{a.ID, a.Database, a.State, string(a.Proof), a.Reason, a.ServerVersion, a.DumpVersion, a.digest, r.print} {
+func (e *encoder) archive(a *Archive) {
+	for _, s := range [...]string{a.ID, a.Database, a.State, string(a.Proof), a.Reason, a.ServerVersion, a.DumpVersion, a.digest} {
 		e.text(s)
 	}
 	e.time(a.Started)
 	e.time(a.Finished)
-	for _, n := range []int64{int64(a.Tables), a.Rows, a.Bytes, a.Stored, a.Seq, int64(a.Warnings)} {
+	for _, n := range [...]int64{int64(a.Tables), a.Rows, a.Bytes, a.Stored, a.Seq, int64(a.Warnings)} {
 		e.number(n)
 	}
 	e.flag(a.Pinned)
@@ -113,38 +123,40 @@ func (e *encoder) row(r *row) {
 	e.number(int64(len(a.Proofs)))
 	for _, p := range a.Proofs {
 		e.time(p.At)
-		e.texts([]string{string(p.Level), p.Result, p.By, p.Key, p.Note})
+		for _, s := range [...]string{string(p.Level), p.Result, p.By, p.Key, p.Note} {
+			e.text(s)
+		}
 	}
 }
 
+// decoder reads from one string, of which all texts are parts: a listing of
+// 10 000 archives is then a handful of allocations.
 type decoder struct {
-	b    []byte
+	b    string
 	seen []string
+	list []string // room for lists of texts
 	bad  bool
 }
 
-func (d *decoder) fail() {
-	d.bad, d.b = true, nil
+func (d *decoder) fail() { d.bad, d.b = true, "" }
+
+func (d *decoder) unsigned() uint64 {
+	var n uint64
+	for i := 0; i < len(d.b) && i < varint.MaxVarintLen64; i++ {
+		c := d.b[i]
+		n |= uint64(c&0x7f) << (7 * i)
+		if c < 0x80 {
+			d.b = d.b[i+1:]
+			return n
+		}
+	}
+	d.fail()
+	return 0
 }
 
 func (d *decoder) number() int64 {
-	n, size := varint.Varint(d.b)
-	if size <= 0 {
-		d.fail()
-		return 0
-	}
-	d.b = d.b[size:]
-	return n
-}
-
-func (d *decoder) unsigned() uint64 {
-	n, size := varint.Uvarint(d.b)
-	if size <= 0 {
-		d.fail()
-		return 0
-	}
-	d.b = d.b[size:]
-	return n
+	n := d.unsigned()
+	return int64(n>>1) ^ -int64(n&1) // zigzag, as encoding/binary writes it
 }
 
 // count reads how many follow; each takes a byte at least, so that a wrong
@@ -171,7 +183,7 @@ func (d *decoder) text() string {
 		d.fail()
 		return ""
 	}
-	s := string(d.b[:n])
+	s := d.b[:n]
 	d.b = d.b[n:]
 	d.seen = append(d.seen, s)
 	return s
@@ -190,21 +202,23 @@ func (d *decoder) texts() []string {
 	if n == 0 {
 		return nil
 	}
-	list := make([]string, n)
-	for i := range list {
-		list[i] = d.text()
+	if cap(d.list)-len(d.list) < n {
+		d.list = make([]string, 0, max(n, 4096))
 	}
-	return list
+	from := len(d.list)
+	for range n {
+		d.list = append(d.list, d.text())
+	}
+	return d.list[from:len(d.list):len(d.list)]
 }
 
-func (d *decoder) row(r *row) {
-	a := &r.Archive
-	for _, s := range []*string{&a.ID, &a.Database, &a.State, (*string)(&a.Proof), &a.Reason, &a.ServerVersion, &a.DumpVersion, &a.digest, &r.print} {
+func (d *decoder) archive(a *Archive) {
+	for _, s := range [...]*string{&a.ID, &a.Database, &a.State, (*string)(&a.Proof), &a.Reason, &a.ServerVersion, &a.DumpVersion, &a.digest} {
 		*s = d.text()
 	}
 	a.Started, a.Finished = d.time(), d.time()
 	tables, warnings := int64(0), int64(0)
-	for _, n := range []*int64{&tables, &a.Rows, &a.Bytes, &a.Stored, &a.Seq, &warnings} {
+	for _, n := range [...]*int64{&tables, &a.Rows, &a.Bytes, &a.Stored, &a.Seq, &warnings} {
 		*n = d.number()
 	}
 	a.Tables, a.Warnings = int(tables), int(warnings)
@@ -217,15 +231,12 @@ func (d *decoder) row(r *row) {
 	for i := range a.Copies {
 		a.Copies[i] = Copy{d.text(), d.text()}
 	}
-	n := d.count()
-	for range n {
-		p := ProofRecord{At: d.time()}
-		f := d.texts()
-		if len(f) != 5 {
-			d.fail()
-			return
-		}
-		p.Level, p.Result, p.By, p.Key, p.Note = Proof(f[0]), f[1], f[2], f[3], f[4]
-		a.Proofs = append(a.Proofs, p)
+	if n := d.count(); n > 0 {
+		a.Proofs = make([]ProofRecord, n)
+	}
+	for i := range a.Proofs {
+		p := &a.Proofs[i]
+		p.At = d.time()
+		p.Level, p.Result, p.By, p.Key, p.Note = Proof(d.text()), d.text(), d.text(), d.text(), d.text()
 	}
 }

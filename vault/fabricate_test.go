@@ -108,3 +108,16 @@ func (g gone) List(context.Context, string) ([]store.Info, error) { return nil, 
 func (g gone) Open(context.Context, string, int64, int64) (io.ReadCloser, error) {
 	return nil, g.unreachable()
 }
+
+// onlyLists is a place in which no object but vault.json may be read.
+type onlyLists struct {
+	store.Store
+	t *testing.T
+}
+
+func (o onlyLists) Open(ctx context.Context, name string, offset, length int64) (io.ReadCloser, error) {
+	if name != "main/"+archive.VaultName {
+		o.t.Errorf("%s is read", name)
+	}
+	return o.Store.Open(ctx, name, offset, length)
+}

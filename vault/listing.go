@@ -48,26 +48,32 @@ func (v *Vault) allFolders(ctx context.Context, place store.Store, database stri
 	if err != nil {
 		return nil, err
 	}
-	byPath := map[string]*folder{}
-	for _, info := range infos {
-		f := strings.Split(info.Name, "/")
-		if len(f) != 4 || !archive.ValidID(f[2]) {
+	var out []folder
+	for len(infos) > 0 { // sorted by name, so that a folder's objects stand together
+		rest := infos[0].Name[len(v.c.Name)+1:]
+		encoded, rest, _ := strings.Cut(rest, "/")
+		id, _, deeper := strings.Cut(rest, "/")
+		at := v.c.Name + "/" + encoded + "/" + id + "/"
+		n := 1
+		for n < len(infos) && strings.HasPrefix(infos[n].Name, at) {
+			n++
+		}
+		own := infos[:n]
+		infos = infos[n:]
+		name, err := archive.DecodeName(encoded)
+		if !deeper || !archive.ValidID(id) || err != nil {
 			continue
 		}
-		name, err := archive.DecodeName(f[1])
-		if err != nil {
-			continue
+		f := folder{database: name, id: id, objects: make(map[string]store.Info, n), names: make([]string, 0, n)}
+		for _, i := range own {
+			if base := i.Name[len(at):]; !strings.Contains(base, "/") {
+				f.objects[base] = i
+				f.names = append(f.names, i.Name)
+			}
 		}
-		key := f[1] + "/" + f[2]
-		if byPath[key] == nil {
-			byPath[key] = &folder{database: name, id: f[2], objects: map[string]store.Info{}}
+		if len(f.objects) > 0 {
+			out = append(out, f)
 		}
-		byPath[key].objects[f[3]] = info
-		byPath[key].names = append(byPath[key].names, info.Name)
-	}
-	out := make([]folder, 0, len(byPath))
-	for _, f := range byPath {
-		out = append(out, *f)
 	}
 	return out, nil
 }

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/user"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -196,15 +195,12 @@ func lockName(vf *archive.VaultFile, database string) string {
 	return vf.ID[:12] + "-" + archive.EncodeName(database)
 }
 
-// who is user@host for records.
+// who is user@host for records. The user is asked for anew each time: root
+// may have become another one.
 func who() string {
-	name := "uid " + fmt.Sprint(os.Getuid())
-	if u, err := user.Current(); err == nil {
-		name = u.Username
-	}
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown"
 	}
-	return name + "@" + host
+	return userName(os.Geteuid()) + "@" + host
 }

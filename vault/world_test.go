@@ -331,7 +331,7 @@ func children(t *testing.T, pid int) map[int]string {
 
 // until polls for a condition that the kernel or a server brings about by
 // itself.
-func until(t *testing.T, what string, holds func() bool) {
+func until(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()

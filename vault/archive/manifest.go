@@ -117,19 +117,22 @@ func ParseManifest(src []byte) (*Manifest, error) {
 	if len(src) > MaxManifest {
 		return nil, badManifest("it is larger than 1 MiB")
 	}
-	var probe struct {
-		Format int `json:"format"`
-	}
-	if err := json.Unmarshal(src, &probe); err != nil {
-		return nil, badManifest(err.Error())
-	}
-	if probe.Format != Format {
-		e := badManifest(fmt.Sprintf("its format is %d, this pgvault reads %d", probe.Format, Format))
-		e.Do = "use the pgvault that wrote it, or a newer one"
-		return nil, e
-	}
 	var m Manifest
-	if err := decodeStrict(src, &m); err != nil {
+	err := decodeStrict(src, &m)
+	if err != nil || m.Format != Format { // another format may have other types: that is what to say first
+		var probe struct {
+			Format int `json:"format"`
+		}
+		if perr := json.Unmarshal(src, &probe); perr != nil {
+			return nil, badManifest(perr.Error())
+		}
+		if probe.Format != Format {
+			e := badManifest(fmt.Sprintf("its format is %d, this pgvault reads %d", probe.Format, Format))
+			e.Do = "use the pgvault that wrote it, or a newer one"
+			return nil, e
+		}
+	}
+	if err != nil {
 		return nil, badManifest(err.Error())
 	}
 	if err := m.check(); err != nil {

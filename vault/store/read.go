@@ -1,11 +1,13 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"math"
+	"strings"
 	"sync"
 )
 
@@ -32,6 +34,49 @@ func ReadAll(ctx context.Context, s Store, name string, max int64) (data []byte,
 		return nil, fmt.Errorf("%s: %s: %w (%d bytes)", s, name, ErrTooBig, max)
 	}
 	return data, nil
+}
+
+// FolderReader is what a Store may offer beside Open when several small
+// objects of one folder are read faster together. folder is a prefix as List
+// takes it, names are those within it. An object that is not there, or larger
+// than max, is left out of the result: Open tells why.
+type FolderReader interface {
+	ReadFolder(ctx context.Context, folder string, names []string, max int64) (map[string][]byte, error)
+}
+
+// WithFolder gives a Store that has read the named objects of a folder
+// already, where s can do that at once; for all else it is s. It is for
+// reading only.
+func WithFolder(ctx context.Context, s Store, folder string, names []string, max int64) (Store, error) {
+	f, ok := s.(FolderReader)
+	if !ok {
+		return s, nil
+	}
+	have, err := f.ReadFolder(ctx, folder, names, max)
+	if err != nil {
+		return nil, err
+	}
+	return &withFolder{Store: s, folder: folder, have: have}, nil
+}
+
+type withFolder struct {
+	Store
+	folder string
+	have   map[string][]byte
+}
+
+// Open gives what was read, without asking the place.
+func (w *withFolder) Open(ctx context.Context, name string, offset, length int64) (io.ReadCloser, error) {
+	base, ok := strings.CutPrefix(name, w.folder)
+	data, read := w.have[base]
+	if !ok || !read || offset < 0 {
+		return w.Store.Open(ctx, name, offset, length)
+	}
+	data = data[min(offset, int64(len(data))):]
+	if length >= 0 && length < int64(len(data)) {
+		data = data[:length]
+	}
+	return io.NopCloser(bytes.NewReader(data)), nil
 }
 
 // ReadAtCloser is random access to one object.

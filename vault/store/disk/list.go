@@ -5,9 +5,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"io/fs"
-	"os"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -54,54 +55,94 @@ func (d *Disk) scan(ctx context.Context, prefix string) (*scanned, error) {
 		return nil, d.fault("list", prefix, 0, err)
 	}
 	defer c.close()
-	if err := d.scanFolder(ctx, c.last(), prefix, out); err != nil {
+	f, err := c.last().Open(".")
+	if err != nil {
 		return nil, d.fault("list", prefix, 0, err)
 	}
-	byName := func(a, b store.Info) int { return strings.Compare(a.Name, b.Name) }
-	slices.SortFunc(out.objects, byName)
-	slices.SortFunc(out.leftovers, byName)
+	defer f.Close()
+	if err := d.scanFolder(ctx, int(f.Fd()), prefix, out); err != nil {
+		return nil, d.fault("list", prefix, 0, err)
+	}
 	return out, nil
 }
 
-// scanFolder adds what lies in dir; prefix is its name with a slash, or "".
-func (d *Disk) scanFolder(ctx context.Context, dir *os.Root, prefix string, out *scanned) error {
+// entry is one name in a folder.
+type entry struct {
+	name string // for folders with a slash at the end, so that names sort as whole names do
+	st   unix.Stat_t
+}
+
+// scanFolder adds what lies in the folder open as fd; prefix is its name
+// with a slash, or "". All is looked up from open folders, one element at a
+// time, and no symbolic link is followed.
+func (d *Disk) scanFolder(ctx context.Context, fd int, prefix string, out *scanned) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	f, err := dir.Open(".")
+	entries, err := readFolder(fd, prefix)
 	if err != nil {
 		return err
 	}
-	entries, err := f.ReadDir(-1)
-	if err == nil {
-		err = d.scanEntries(ctx, dir, f, entries, prefix, out)
+	folders := 0
+	for _, e := range entries {
+		if e.st.Mode&unix.S_IFMT == unix.S_IFDIR {
+			folders++
+		}
 	}
-	return errors.Join(err, f.Close())
+	if folders < manyFolders {
+		return d.scanEntries(ctx, fd, entries, prefix, out)
+	}
+	return d.scanHalves(ctx, fd, entries, prefix, out)
 }
 
-func (d *Disk) scanEntries(ctx context.Context, dir *os.Root, f *os.File, entries []fs.DirEntry, prefix string, out *scanned) error {
-	for _, e := range entries {
-		name := prefix + e.Name()
-		switch {
-		case name == "lost+found":
-		case e.Type().IsRegular() && strings.HasPrefix(e.Name(), store.TempPrefix):
-			if err := addFile(&out.leftovers, f, e, name); err != nil {
-				return err
+// manyFolders is from how many folders on a listing asks for them from
+// several threads: each waits for the kernel.
+const manyFolders = 64
+
+func (d *Disk) scanHalves(ctx context.Context, fd int, entries []entry, prefix string, out *scanned) error {
+	n := max(1, (len(entries)+runtime.GOMAXPROCS(0)-1)/runtime.GOMAXPROCS(0))
+	var pieces []*scanned
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	var first error
+	for piece := range slices.Chunk(entries, n) {
+		part := &scanned{}
+		pieces = append(pieces, part)
+		wg.Go(func() {
+			if err := d.scanEntries(ctx, fd, piece, prefix, part); err != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				first = err
 			}
-		case store.ValidName(name) != nil:
-		case e.Type().IsRegular():
-			if err := addFile(&out.objects, f, e, name); err != nil {
-				return err
+		})
+	}
+	wg.Wait()
+	for _, p := range pieces {
+		out.objects = append(out.objects, p.objects...)
+		out.leftovers = append(out.leftovers, p.leftovers...)
+	}
+	return first
+}
+
+func (d *Disk) scanEntries(ctx context.Context, fd int, entries []entry, prefix string, out *scanned) error {
+	now := time.Now()
+	for i := range entries {
+		e := &entries[i]
+		name := prefix + e.name
+		switch e.st.Mode & unix.S_IFMT {
+		case unix.S_IFREG:
+			info := store.Info{Name: name, Size: e.st.Size, Stamp: stamp(&e.st, now)}
+			switch {
+			case strings.HasPrefix(e.name, store.TempPrefix):
+				out.leftovers = append(out.leftovers, info)
+			case store.ValidName(name) == nil:
+				out.objects = append(out.objects, info)
 			}
-		case e.IsDir():
-			next, err := d.step(dir, e.Name(), name, false)
-			if errors.Is(err, fs.ErrNotExist) {
-				continue // removed while we looked
+		case unix.S_IFDIR:
+			if name == "lost+found/" || store.ValidPrefix(name) != nil {
+				continue
 			}
-			if err != nil {
-				return err
-			}
-			if err := errors.Join(d.scanFolder(ctx, next, name+"/", out), next.Close()); err != nil {
+			if err := d.scanBelow(ctx, fd, strings.TrimSuffix(e.name, "/"), name, out); err != nil {
 				return err
 			}
 		}
@@ -109,18 +150,62 @@ func (d *Disk) scanEntries(ctx context.Context, dir *os.Root, f *os.File, entrie
 	return nil
 }
 
-// addFile looks at an entry of the open folder f, never at a path.
-func addFile(list *[]store.Info, f *os.File, e fs.DirEntry, name string) error {
-	var st unix.Stat_t
-	err := unix.Fstatat(int(f.Fd()), e.Name(), &st, unix.AT_SYMLINK_NOFOLLOW)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && st.Mode&unix.S_IFMT != unix.S_IFREG {
+// scanBelow scans the folder base inside the folder open as fd; prefix is its
+// whole name with a slash.
+func (d *Disk) scanBelow(ctx context.Context, fd int, base, prefix string, out *scanned) error {
+	next, err := unix.Openat(fd, base, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
 		return nil // removed or replaced while we looked
+	case errors.Is(err, syscall.ELOOP):
+		return d.symlink(strings.TrimSuffix(prefix, "/"))
+	case err != nil:
+		return &fs.PathError{Op: "open", Path: prefix, Err: err}
 	}
+	defer unix.Close(next)
+	return d.scanFolder(ctx, next, prefix, out)
+}
+
+// readFolder reads the names in a folder and looks at each, sorted so that a
+// walk gives whole names in bytewise order. prefix is for errors.
+func readFolder(fd int, prefix string) ([]entry, error) {
+	own, err := unix.Openat(fd, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0) // its own place in the folder
 	if err != nil {
-		return &fs.PathError{Op: "fstatat", Path: name, Err: err}
+		return nil, &fs.PathError{Op: "open", Path: prefix, Err: err}
 	}
-	*list = append(*list, store.Info{Name: name, Size: st.Size, Stamp: stamp(&st, time.Now())})
-	return nil
+	defer unix.Close(own)
+	var names []string
+	buf := make([]byte, 8<<10)
+	for {
+		n, err := unix.ReadDirent(own, buf)
+		if errors.Is(err, syscall.EINTR) {
+			continue
+		}
+		if err != nil {
+			return nil, &fs.PathError{Op: "readdirent", Path: prefix, Err: err}
+		}
+		if n <= 0 {
+			break
+		}
+		_, _, names = unix.ParseDirent(buf[:n], -1, names)
+	}
+	out := make([]entry, 0, len(names))
+	for _, n := range names {
+		e := entry{name: n}
+		err := unix.Fstatat(fd, n, &e.st, unix.AT_SYMLINK_NOFOLLOW)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // removed while we looked
+		}
+		if err != nil {
+			return nil, &fs.PathError{Op: "fstatat", Path: prefix + n, Err: err}
+		}
+		if e.st.Mode&unix.S_IFMT == unix.S_IFDIR {
+			e.name += "/"
+		}
+		out = append(out, e)
+	}
+	slices.SortFunc(out, func(a, b entry) int { return strings.Compare(a.name, b.name) })
+	return out, nil
 }
 
 // settled is how long ago a file must have changed before it has a stamp. A

@@ -1,0 +1,102 @@
+package archive
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// checkKeys walks one valid JSON value and refuses a key that appears twice
+// in an object, also where the two differ only in case, and nesting deeper
+// than maxDepth. json.Unmarshal would silently take the last of two equal
+// keys, and also ID for id; two readers could then see two manifests. It is
+// written by hand because a listing reads tens of thousands of objects:
+// json's own tokens take ten times as long.
+func checkKeys(src []byte) error {
+	var stack []level
+	for i := 0; i < len(src); i++ {
+		switch c := src[i]; c {
+		case '{', '[':
+			if len(stack) >= maxDepth {
+				return fmt.Errorf("nested deeper than %d", maxDepth)
+			}
+			stack = append(stack, level{object: c == '{', key: c == '{'})
+		case '}', ']':
+			stack = stack[:len(stack)-1]
+		case ',':
+			top := &stack[len(stack)-1]
+			top.key = top.object
+		case '"':
+			end := stringEnd(src, i)
+			if len(stack) > 0 && stack[len(stack)-1].key {
+				top := &stack[len(stack)-1]
+				name, err := unquoteKey(src[i:end])
+				if err != nil {
+					return err
+				}
+				if top.add(strings.ToLower(strings.ToUpper(name))) {
+					return fmt.Errorf("key %.80q appears twice", name)
+				}
+				top.key = false
+			}
+			i = end - 1
+		}
+	}
+	return nil
+}
+
+// level is one object or list that is open.
+type level struct {
+	object bool
+	key    bool // the next string is a key
+	few    []string
+	many   map[string]bool // from fewKeys on: a list of them takes too long
+}
+
+const fewKeys = 24
+
+// add notes a key and tells whether it was there.
+func (l *level) add(name string) bool {
+	if slices.Contains(l.few, name) || l.many[name] {
+		return true
+	}
+	if len(l.few) < fewKeys {
+		l.few = append(l.few, name)
+		return false
+	}
+	if l.many == nil {
+		l.many = map[string]bool{}
+	}
+	l.many[name] = true
+	return false
+}
+
+// stringEnd gives the position behind the string that begins at i.
+func stringEnd(src []byte, i int) int {
+	for i++; i < len(src); i++ {
+		switch src[i] {
+		case '\\':
+			i++
+		case '"':
+			return i + 1
+		}
+	}
+	return len(src)
+}
+
+// unquoteKey reads a key with its quotes.
+func unquoteKey(quoted []byte) (string, error) {
+	plain := true
+	for _, c := range quoted {
+		if c == '\\' || c >= 0x80 {
+			plain = false
+		}
+	}
+	if plain {
+		return string(quoted[1 : len(quoted)-1]), nil
+	}
+	var s string
+	err := json.Unmarshal(quoted, &s)
+	return s, err
+}
