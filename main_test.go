@@ -66,6 +66,7 @@ func TestStories(t *testing.T) {
 			"clean":       cmdClean,
 			"killed":      cmdKilled,
 			"interrupted": cmdInterrupted,
+			"hungup":      cmdHungUp,
 		},
 	})
 }

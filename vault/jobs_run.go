@@ -163,7 +163,7 @@ func (r *recorder) tell(e Event) {
 		r.sink(h)
 	}
 	r.held = nil
-	if _, ok := e.(RunStarted); ok && r.order.Kind != KindBackup { // a backup begins when it has its lock
+	if _, ok := e.(StageStarted); ok && r.order.Kind != KindBackup { // a backup begins when it has its lock
 		r.ready()
 	}
 }
