@@ -160,6 +160,7 @@ func (r *recorder) tell(e Event) {
 	r.record(e)
 	r.sink(e)
 	for _, h := range r.held {
+		r.record(h)
 		r.sink(h)
 	}
 	r.held = nil
