@@ -160,10 +160,11 @@ func (r *recorder) tell(e Event) {
 	r.record(e)
 	r.sink(e)
 	for _, h := range r.held {
+		r.record(h)
 		r.sink(h)
 	}
 	r.held = nil
-	if _, ok := e.(RunStarted); ok && r.order.Kind != KindBackup { // a backup begins when it has its lock
+	if _, ok := e.(StageStarted); ok && r.order.Kind != KindBackup { // a backup begins when it has its lock
 		r.ready()
 	}
 }

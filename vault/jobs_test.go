@@ -11,6 +11,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"pgvault/fault"
 )
@@ -275,6 +276,33 @@ func TestForegroundIsAJob(t *testing.T) {
 	}
 	if got := watch(t, other, seen[0].ID, nil); got.done.Result != ResultCancelled || len(all[TableDone](got)) == 0 {
 		t.Errorf("%+v", got.done)
+	}
+}
+
+// TestAdviceIsInTheJournal: what the launcher knows of this host is told
+// after the run's first event, once.
+func TestAdviceIsInTheJournal(t *testing.T) {
+	create(t, "origin", "")
+	w := newWorld(t)
+	v := w.vault()
+	advice := Notice{Level: "info", Text: "loginctl enable-linger", At: time.Now()}
+	do := advised(v.backupWork(BackupOptions{Database: "origin"}), advice)
+	if err := v.runJob(t.Context(), Order{Kind: KindBackup, Database: "origin"}, Actor{}, nil, nil, do); err != nil {
+		t.Fatal(err)
+	}
+	jobs, err := v.Jobs(t.Context())
+	if err != nil || len(jobs) != 1 {
+		t.Fatalf("%+v, %v", jobs, err)
+	}
+	p := &tape{}
+	if err := v.Log(t.Context(), jobs[0].ID, p.sink); err != nil {
+		t.Fatal(err)
+	}
+	if n, ok := p.events[1].(Notice); !ok || n.Text != advice.Text {
+		t.Errorf("the second event is %+v", p.events[1])
+	}
+	if n := slices.IndexFunc(p.events[2:], func(e Event) bool { n, ok := e.(Notice); return ok && n.Text == advice.Text }); n >= 0 {
+		t.Error("it was told twice")
 	}
 }
 

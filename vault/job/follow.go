@@ -23,8 +23,9 @@ type Reader struct {
 }
 
 // Follow reads a job's journal from the first line and waits for those to
-// come. It returns true when Line did, false when the runner has ended and
-// all was read, and an error when ctx ends or the journal cannot be read.
+// come. It returns true when Line did (and the runner had a moment to write
+// its last state), false when the runner has ended and all was read, and an
+// error when ctx ends or the journal cannot be read.
 // Half a line at the end is never given: a runner that died in the middle of
 // it left it.
 func (d Dir) Follow(ctx context.Context, id string, to Reader) (bool, error) {
@@ -39,6 +40,9 @@ func (d Dir) Follow(ctx context.Context, id string, to Reader) (bool, error) {
 		alive := d.Alive(id) // before the end is read: what was written until it ended is read
 		if last, err := l.drain(ctx, to.Line); last || err != nil {
 			tick.Stop()
+			if last {
+				d.settle(ctx, id)
+			}
 			return last, err
 		}
 		if to.Status != nil {
@@ -52,6 +56,20 @@ func (d Dir) Follow(ctx context.Context, id string, to Reader) (bool, error) {
 		case <-ctx.Done():
 			tick.Stop()
 			return false, context.Cause(ctx)
+		case <-tick.C:
+		}
+	}
+}
+
+// settle waits until a runner that has told its end has written its last
+// state, so that who saw the end does not read afterwards that it still runs.
+func (d Dir) settle(ctx context.Context, id string) {
+	ctx, stop := context.WithTimeout(ctx, 5*time.Second)
+	defer stop()
+	for tick := time.NewTicker(10 * time.Millisecond); d.Alive(id) && ctx.Err() == nil; {
+		select {
+		case <-ctx.Done():
+			tick.Stop()
 		case <-tick.C:
 		}
 	}

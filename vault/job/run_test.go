@@ -391,6 +391,9 @@ func TestFollowWhileItGrows(t *testing.T) {
 			if lines++; string(l) != fmt.Sprint(lines) {
 				t.Errorf("line %d is %q", lines, l)
 			}
+			if lines == 4 {
+				go r.End("ok", nil)
+			}
 			return lines == 4
 		},
 		Status: func(s Status) {
@@ -407,5 +410,7 @@ func TestFollowWhileItGrows(t *testing.T) {
 	if !ended || err != nil || lines != 4 || states < 3 {
 		t.Errorf("%v, %v: %d lines, %d states", ended, err, lines, states)
 	}
-	r.Discard()
+	if s := read(t, d, r.ID()); s.State != "ok" { // who saw the end sees no running job
+		t.Errorf("%+v", s)
+	}
 }
