@@ -31,7 +31,7 @@ type known struct {
 	heard       bool // the activity came once
 	activityErr error
 
-	rows []activityRow // jobs and activity, merged
+	rows []*activityRow // jobs and activity, merged
 }
 
 // running gives the jobs that go on, newest first.
@@ -167,8 +167,10 @@ func (m *model) gotJobs(msg jobsMsg) tea.Cmd {
 	}
 	before, first := k.jobs, !k.seen
 	k.jobs, k.seen = msg.jobs, true
-	k.rows = rowsOf(k)
 	began, ended := jobChanges(before, msg.jobs)
+	if first || began || ended || len(before) != len(msg.jobs) || len(k.running()) > 0 {
+		k.rows = rowsOf(k)
+	}
 	switch {
 	case first:
 		m.greet()
