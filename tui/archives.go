@@ -20,7 +20,7 @@ type archives struct {
 	sorted  []vault.Archive // all, in the order of sort
 	from    []vault.Archive // the list that sorted was made of
 	by      int             // and the order
-	shown   []int // those that the filter lets through, as indexes into sorted
+	shown   []int           // those that the filter lets through, as indexes into sorted
 	sel     int
 	top     int
 	rows    int // lines of the list as last drawn
