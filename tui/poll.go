@@ -213,3 +213,19 @@ func (k *known) addJob(j vault.Job) {
 		k.rows = rowsOf(k)
 	}
 }
+
+// newer lets what a followed job told win over the older look at the jobs, so
+// that two pages never show two numbers.
+func (k *known) newer(j *job) {
+	for i := range k.jobs {
+		if k.jobs[i].ID == j.ref && k.jobs[i].State == vault.JobRunning {
+			p := j.progress
+			k.jobs[i].Stage, k.jobs[i].Progress = j.stage(), &p
+			for _, r := range k.rows {
+				if r.Job == j.ref {
+					r.job = k.jobs[i]
+				}
+			}
+		}
+	}
+}
