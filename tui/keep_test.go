@@ -184,3 +184,28 @@ func TestOrderIsMadeOnceAList(t *testing.T) {
 		t.Errorf("after a new list: %s selected of %d", got.Database, len(a.shown))
 	}
 }
+
+// TestPagesOfAnArchiveFollowTheListing: a pin shows on the archive's own
+// page, and its deletion leaves its pages.
+func TestPagesOfAnArchiveFollowTheListing(t *testing.T) {
+	d := sampleDesk()
+	r := onBackups(t, d, Options{Identity: []string{"/root/key"}}, 80, 24)
+	id := d.list[0].ID
+	r.keys("enter")
+	r.lacks("kept whatever the rules say")
+	d.list = slices.Clone(d.list)
+	d.list[0].Pinned = true
+	r.keys("m")
+	r.settle()
+	r.wants("pinned    kept whatever the rules say")
+	r.keys("t")
+	r.settle()
+	r.wants("SHA-256")
+	r.keys("D")
+	r.settle()
+	r.typeText(id)
+	d.list = d.list[1:]
+	r.keys("enter")
+	r.settle()
+	r.wants("deleted "+id, "5 archives")
+}

@@ -118,6 +118,9 @@ func (m *model) refreshActivity() tea.Cmd {
 func (m *model) gotList(msg listMsg) tea.Cmd {
 	k := m.know
 	k.listErr = msg.err
+	if m.message == readingAgain {
+		m.message = ""
+	}
 	if msg.err == nil {
 		k.list, k.listAt, k.listed, k.listOld = msg.list, msg.at, true, msg.old
 	} else if k.listed {
