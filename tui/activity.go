@@ -34,27 +34,27 @@ type activityRow struct {
 }
 
 // live tells whether the row's job goes on.
-func (r activityRow) live() bool { return r.known && r.job.State == vault.JobRunning }
+func (r *activityRow) live() bool { return r.known && r.job.State == vault.JobRunning }
 
 // key names the row among the others.
-func (r activityRow) key() string {
+func (r *activityRow) key() string {
 	return first(r.Job, r.At.Format(time.RFC3339Nano)+r.Kind+r.What)
 }
 
 // failed tells whether a person should look at it.
-func (r activityRow) failed() bool { return r.Result != "ok" && r.Result != "running" }
+func (r *activityRow) failed() bool { return r.Result != "ok" && r.Result != "running" }
 
 // rowsOf merges jobs and activity: those that run first, then the newest. A
 // job that the activity does not name yet is told by its folder.
-func rowsOf(k *known) []activityRow {
+func rowsOf(k *known) []*activityRow {
 	jobs := make(map[string]vault.Job, len(k.jobs))
 	for _, j := range k.jobs {
 		jobs[j.ID] = j
 	}
-	var out []activityRow
+	out := make([]*activityRow, 0, len(k.activity)+4)
 	told := map[string]bool{}
 	for _, a := range k.activity {
-		r := activityRow{Activity: a}
+		r := &activityRow{Activity: a}
 		r.job, r.known = jobs[a.Job]
 		if r.known {
 			r.take(r.job)
@@ -64,7 +64,7 @@ func rowsOf(k *known) []activityRow {
 	}
 	for _, j := range k.jobs {
 		if !told[j.ID] {
-			r := activityRow{
+			r := &activityRow{
 				Activity: vault.Activity{At: j.Started, Kind: string(j.Order.Kind), What: jobWhat(j), Actor: j.Actor, Job: j.ID},
 				job:      j, known: true,
 			}
@@ -72,7 +72,7 @@ func rowsOf(k *known) []activityRow {
 			out = append(out, r)
 		}
 	}
-	slices.SortStableFunc(out, func(a, b activityRow) int {
+	slices.SortStableFunc(out, func(a, b *activityRow) int {
 		if a.live() != b.live() {
 			if a.live() {
 				return -1
@@ -101,11 +101,11 @@ func jobWhat(j vault.Job) string {
 }
 
 // items gives the rows that the filter lets through.
-func (s *activity) items(e env) []activityRow {
+func (s *activity) items(e env) []*activityRow {
 	if !s.failures && len(s.in.r) == 0 {
 		return e.know.rows
 	}
-	var out []activityRow
+	var out []*activityRow
 	for _, r := range e.know.rows {
 		if (!s.failures || r.failed()) && s.match(r.Kind, r.What, r.Result, r.Text, byWhom(r.Actor), r.Actor.User, r.Actor.By, r.Job) {
 			out = append(out, r)
@@ -114,25 +114,25 @@ func (s *activity) items(e env) []activityRow {
 	return out
 }
 
-func (s *activity) find(items []activityRow) {
-	if i := slices.IndexFunc(items, func(r activityRow) bool { return r.key() == s.id }); i >= 0 && s.id != "" {
+func (s *activity) find(items []*activityRow) {
+	if i := slices.IndexFunc(items, func(r *activityRow) bool { return r.key() == s.id }); i >= 0 && s.id != "" {
 		s.sel = i
 	}
 	s.sel = max(min(s.sel, len(items)-1), 0)
 }
 
-func (s *activity) choose(items []activityRow, i int) {
+func (s *activity) choose(items []*activityRow, i int) {
 	s.sel = max(min(i, len(items)-1), 0)
 	if s.sel < len(items) {
 		s.id = items[s.sel].key()
 	}
 }
 
-func (s *activity) row(e env) (activityRow, bool) {
+func (s *activity) row(e env) (*activityRow, bool) {
 	items := s.items(e)
 	s.find(items)
 	if s.sel >= len(items) {
-		return activityRow{}, false
+		return &activityRow{}, false
 	}
 	return items[s.sel], true
 }

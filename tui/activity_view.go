@@ -36,8 +36,11 @@ func resultColor(th theme, s string) string {
 
 // activityResult is the column RESULT: a mark, a word, and what there is to
 // say.
-func activityResult(e env, r activityRow) string {
+func activityResult(e env, r *activityRow) string {
 	text := e.th.text(r.Text)
+	if text == r.Result {
+		text = ""
+	}
 	switch r.Result {
 	case "ok":
 		return "ok" + after("  ", text)
@@ -46,8 +49,11 @@ func activityResult(e env, r activityRow) string {
 			return "~ running"
 		}
 		s := jobState(r.job)
-		if share := jobShare(r.job); share != "" && !strings.Contains(s, "%") {
+		switch share := jobShare(r.job); {
+		case share != "" && !strings.Contains(s, "%"):
 			s += " " + share
+		case share == "" && r.job.Progress != nil && r.job.Progress.Rows > 0:
+			s += "  " + plural(r.job.Progress.Rows, "row")
 		}
 		return s
 	case "missed":
@@ -57,11 +63,10 @@ func activityResult(e env, r activityRow) string {
 	case "cancelled":
 		return "- cancelled" + after(": ", text)
 	case "died":
-		s := "x died"
-		if share := jobShare(r.job); r.known && share != "" {
-			s += " at " + share
+		if share := jobShare(r.job); share != "" {
+			return "x died at " + share
 		}
-		return s + after(": ", text)
+		return "x died" + after(": ", text)
 	case "failed":
 		return "x " + first(text, "failed")
 	}
@@ -79,7 +84,7 @@ func startedAt(e env, t time.Time) string {
 	return when(t, e.now, e.loc)
 }
 
-func activityCells(e env, r activityRow) []string {
+func activityCells(e env, r *activityRow) []string {
 	long := "-"
 	switch {
 	case r.live():
@@ -134,7 +139,7 @@ func (s *activity) view(e env) block {
 }
 
 // headline counts what runs and what was, and says when the trail is broken.
-func (s *activity) headline(e env, all, items []activityRow) block {
+func (s *activity) headline(e env, all, items []*activityRow) block {
 	week, run := 0, 0
 	for _, r := range all {
 		if r.live() {
@@ -165,7 +170,7 @@ func (s *activity) headline(e env, all, items []activityRow) block {
 }
 
 // table draws titles and the rows in sight; at is the line it begins on.
-func (s *activity) table(e env, items []activityRow, at int) []string {
+func (s *activity) table(e env, items []*activityRow, at int) []string {
 	cols := activityColumns(e)
 	end := min(s.top+s.rows, len(items))
 	var cells [][]string
@@ -189,7 +194,7 @@ func (s *activity) table(e env, items []activityRow, at int) []string {
 }
 
 // activityPane tells of one row in four lines.
-func activityPane(e env, r activityRow) []string {
+func activityPane(e env, r *activityRow) []string {
 	title := r.At.In(e.loc).Format("02 Jan 15:04:05") + " " + e.th.text(r.Kind) + " " + e.th.text(r.What)
 	right := ""
 	if r.known && r.job.Done != nil && r.job.Done.Exit != 0 {

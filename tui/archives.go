@@ -17,7 +17,10 @@ type archives struct {
 	all     int // archives there are, shown or not
 	wide    bool
 	sort    int
-	shown   []vault.Archive
+	sorted  []vault.Archive // all, in the order of sort
+	from    []vault.Archive // the list that sorted was made of
+	by      int             // and the order
+	shown   []int           // those that the filter lets through, as indexes into sorted
 	sel     int
 	top     int
 	rows    int // lines of the list as last drawn
@@ -65,21 +68,38 @@ func (s *archives) apply(e env) {
 		id = a.ID
 	}
 	s.filter = vault.ParseFilter(s.in.text())
-	s.shown, s.all = nil, len(e.know.list)
-	for _, a := range e.know.list {
-		if s.filter.Match(a, e.now) {
-			s.shown = append(s.shown, a)
+	s.all = len(e.know.list)
+	s.order(e.know.list)
+	s.shown = s.shown[:0]
+	for i := range s.sorted {
+		if len(s.in.r) == 0 || s.filter.Match(s.sorted[i], e.now) {
+			s.shown = append(s.shown, i)
 		}
 	}
-	slices.SortStableFunc(s.shown, orders[s.sort].less)
-	s.sel = max(slices.IndexFunc(s.shown, func(a vault.Archive) bool { return a.ID == id }), 0)
+	s.sel = max(slices.IndexFunc(s.shown, func(i int) bool { return s.sorted[i].ID == id }), 0)
+}
+
+// order sorts the whole list, once for each list and each order: with ten
+// thousand archives a key must not wait for it.
+func (s *archives) order(list []vault.Archive) {
+	if s.sorted != nil && s.by == s.sort && len(s.from) == len(list) && (len(list) == 0 || &s.from[0] == &list[0]) {
+		return
+	}
+	s.from, s.by = list, s.sort
+	less := orders[s.sort].less
+	if slices.IsSortedFunc(list, less) {
+		s.sorted = list
+		return
+	}
+	s.sorted = slices.Clone(list)
+	slices.SortStableFunc(s.sorted, less)
 }
 
 func (s *archives) selected() (vault.Archive, bool) {
 	if s.sel < 0 || s.sel >= len(s.shown) {
 		return vault.Archive{}, false
 	}
-	return s.shown[s.sel], true
+	return s.sorted[s.shown[s.sel]], true
 }
 
 func (s *archives) keys(e env) keymap {

@@ -108,8 +108,8 @@ func (s *archives) table(e env, titles bool) []string {
 	cols := archiveColumns(e.th, s.wide)
 	var cells [][]string
 	end := min(s.top+s.rows, len(s.shown))
-	for _, a := range s.shown[s.top:end] {
-		cells = append(cells, archiveCells(e, a)[:len(cols)])
+	for _, i := range s.shown[s.top:end] {
+		cells = append(cells, archiveCells(e, s.sorted[i])[:len(cols)])
 	}
 	widths := tableWidths(cols, cells, e.w)
 	var out []string

@@ -18,7 +18,11 @@ type detail struct {
 	h       int
 }
 
+// holds tells whether the page is about the archive with this id.
+func (s *detail) holds(id string) bool { return s.archive.ID == id }
+
 func (s *detail) keys(e env) keymap {
+	s.archive = e.current(s.archive)
 	k := archiveKeys(e, s.archive, true)
 	return append(k, moveKeys("line")...)
 }

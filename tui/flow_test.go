@@ -152,7 +152,7 @@ func TestBackupIsShownLive(t *testing.T) {
 	r.keys("l")
 	r.wants("! slow ev")
 	r.keys("esc")
-	r.wants("STARTED", "1 running")
+	r.wants("STARTED", "1 running", "~ 42%")
 	if r.m.job != nil {
 		t.Error("the job is followed although its page is left")
 	}
@@ -340,7 +340,7 @@ func TestKeysThatCannotActSayWhy(t *testing.T) {
 	ro := onBackups(t, sampleDesk(), Options{ReadOnly: true}, 80, 24)
 	for _, k := range []string{"b", "v", "r", "m", "D"} {
 		ro.keys(k)
-		ro.wants("read only, because --read-only was given")
+		ro.wants("read only (--read-only): nothing is started")
 	}
 	if len(ro.m.dialogs) > 0 {
 		t.Error("read only opened a dialog")

@@ -14,6 +14,7 @@ type (
 		what string // title of the failure
 		done string // the message when it went well
 		job  string // the job that was to be cancelled
+		gone string // the archive that was to be deleted
 		err  error
 	}
 	deletePlanMsg struct {
@@ -81,7 +82,7 @@ func (m *model) deleteArchive(a deleteArchive) tea.Cmd {
 	}
 	m.message = "deleting"
 	return m.g.ask(func() tea.Msg {
-		return keptMsg{what: "the archive was not deleted", done: "deleted " + a.plan.Archive.ID, err: m.g.vault.Delete(m.g.ctx, a.plan)}
+		return keptMsg{what: "the archive was not deleted", done: "deleted " + a.plan.Archive.ID, gone: a.plan.Archive.ID, err: m.g.vault.Delete(m.g.ctx, a.plan)}
 	})
 }
 
@@ -95,6 +96,13 @@ func (m *model) gotKept(msg keptMsg) tea.Cmd {
 		}
 		m.dialogs = append(m.dialogs, newFailure(msg.what, msg.err))
 		return nil
+	}
+	for len(m.pages) > 1 && msg.gone != "" {
+		p, ok := m.page().(interface{ holds(id string) bool })
+		if !ok || !p.holds(msg.gone) {
+			break
+		}
+		m.pages = m.pages[:len(m.pages)-1]
 	}
 	return m.refresh()
 }

@@ -2,6 +2,7 @@ package tui
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,6 +15,7 @@ import (
 func TestPinTakesBackAndReadsAgain(t *testing.T) {
 	d := sampleDesk()
 	r := onBackups(t, d, Options{}, 80, 24)
+	d.list = slices.Clone(d.list)
 	d.list[0].Pinned = true
 	r.keys("m")
 	r.settle()
@@ -157,4 +159,53 @@ func TestTabsByMouse(t *testing.T) {
 			t.Errorf("%s: %q", name, strings.Split(r.screen(), "\n")[1])
 		}
 	}
+}
+
+// TestOrderIsMadeOnceAList: the sorted list is kept until the list or the
+// order changes, and the selection stays on its archive.
+func TestOrderIsMadeOnceAList(t *testing.T) {
+	d := sampleDesk()
+	r := onBackups(t, d, Options{}, 80, 24)
+	a := r.m.archives
+	r.keys("down", "s")
+	if got, _ := a.selected(); got.Database != "billing" || a.sorted[0].Database != "wiki" {
+		t.Errorf("oldest first: %s selected, %s on top", got.Database, a.sorted[0].Database)
+	}
+	kept := &a.sorted[0]
+	r.keys("/")
+	r.typeText("i")
+	if kept != &a.sorted[0] {
+		t.Error("a letter in the filter sorted anew")
+	}
+	d.list = append([]vault.Archive{{ID: "new", Database: "new", State: "good", Started: clockAt}}, d.list...)
+	r.keys("esc", "R")
+	r.settle()
+	if got, _ := a.selected(); got.Database != "billing" || len(a.shown) != 7 {
+		t.Errorf("after a new list: %s selected of %d", got.Database, len(a.shown))
+	}
+}
+
+// TestPagesOfAnArchiveFollowTheListing: a pin shows on the archive's own
+// page, and its deletion leaves its pages.
+func TestPagesOfAnArchiveFollowTheListing(t *testing.T) {
+	d := sampleDesk()
+	r := onBackups(t, d, Options{Identity: []string{"/root/key"}}, 80, 24)
+	id := d.list[0].ID
+	r.keys("enter")
+	r.lacks("kept whatever the rules say")
+	d.list = slices.Clone(d.list)
+	d.list[0].Pinned = true
+	r.keys("m")
+	r.settle()
+	r.wants("pinned    kept whatever the rules say")
+	r.keys("t")
+	r.settle()
+	r.wants("SHA-256")
+	r.keys("D")
+	r.settle()
+	r.typeText(id)
+	d.list = d.list[1:]
+	r.keys("enter")
+	r.settle()
+	r.wants("deleted "+id, "5 archives")
 }

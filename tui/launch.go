@@ -126,6 +126,7 @@ func (m *model) gotEvents(msg eventsMsg) tea.Cmd {
 		msg.j.apply(ev, m.now)
 	}
 	m.stir()
+	m.know.newer(msg.j)
 	if msg.j.done == nil {
 		return m.g.events(msg.j, msg.j.pump)
 	}

@@ -63,7 +63,7 @@ func newModel(g *engine, o Options) *model {
 		m.ro = true
 	case o.ReadOnly || v.ReadOnly():
 		m.ro, m.access.Act = true, false
-		m.access.Why = "read only, because --read-only was given: nothing is started or changed from here"
+		m.access.Why = "read only (--read-only): nothing is started or changed from here"
 	}
 	m.archives = newArchives()
 	m.setup = newSetupPage()

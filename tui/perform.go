@@ -39,7 +39,7 @@ func (m *model) act(a action) tea.Cmd {
 		m.message = "copied " + m.th.text(a.what)
 		return tea.Batch(tea.SetClipboard(a.text), toTmux(a.text))
 	case refresh:
-		m.message = "reading the vault again"
+		m.message = readingAgain
 		return m.refresh()
 	case openJob:
 		return m.openJob(a)
@@ -57,6 +57,9 @@ func (m *model) act(a action) tea.Cmd {
 	}
 	return nil
 }
+
+// readingAgain is the message until the list has come.
+const readingAgain = "reading the vault again"
 
 // start does the actions that ask the vault for something that may take long
 // or that changes something.

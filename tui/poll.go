@@ -31,7 +31,7 @@ type known struct {
 	heard       bool // the activity came once
 	activityErr error
 
-	rows []activityRow // jobs and activity, merged
+	rows []*activityRow // jobs and activity, merged
 }
 
 // running gives the jobs that go on, newest first.
@@ -118,6 +118,9 @@ func (m *model) refreshActivity() tea.Cmd {
 func (m *model) gotList(msg listMsg) tea.Cmd {
 	k := m.know
 	k.listErr = msg.err
+	if m.message == readingAgain {
+		m.message = ""
+	}
 	if msg.err == nil {
 		k.list, k.listAt, k.listed, k.listOld = msg.list, msg.at, true, msg.old
 	} else if k.listed {
@@ -167,8 +170,10 @@ func (m *model) gotJobs(msg jobsMsg) tea.Cmd {
 	}
 	before, first := k.jobs, !k.seen
 	k.jobs, k.seen = msg.jobs, true
-	k.rows = rowsOf(k)
 	began, ended := jobChanges(before, msg.jobs)
+	if first || began || ended || len(before) != len(msg.jobs) || len(k.running()) > 0 {
+		k.rows = rowsOf(k)
+	}
 	switch {
 	case first:
 		m.greet()
@@ -209,5 +214,21 @@ func (k *known) addJob(j vault.Job) {
 	if _, ok := k.job(j.ID); !ok {
 		k.jobs = slices.Insert(slices.Clone(k.jobs), 0, j)
 		k.rows = rowsOf(k)
+	}
+}
+
+// newer lets what a followed job told win over the older look at the jobs, so
+// that two pages never show two numbers.
+func (k *known) newer(j *job) {
+	for i := range k.jobs {
+		if k.jobs[i].ID == j.ref && k.jobs[i].State == vault.JobRunning {
+			p := j.progress
+			k.jobs[i].Stage, k.jobs[i].Progress = j.stage(), &p
+			for _, r := range k.rows {
+				if r.Job == j.ref {
+					r.job = k.jobs[i]
+				}
+			}
+		}
 	}
 }

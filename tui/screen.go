@@ -30,6 +30,16 @@ func (e env) busy() string {
 	return first(e.why, "read only: nothing is started or changed from here")
 }
 
+// current gives an archive as the newest listing knows it.
+func (e env) current(a vault.Archive) vault.Archive {
+	for _, b := range e.know.list {
+		if b.ID == a.ID {
+			return b
+		}
+	}
+	return a
+}
+
 // block is some lines of a screen, with the text cursor where one is.
 type block struct {
 	lines  []string

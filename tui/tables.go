@@ -59,7 +59,11 @@ func newTablesPage(a vault.Archive, t []vault.TableInfo) *tablesPage {
 	return &tablesPage{archive: a, tables: t, h: 1}
 }
 
+// holds tells whether the page is about the archive with this id.
+func (s *tablesPage) holds(id string) bool { return s.archive.ID == id }
+
 func (s *tablesPage) keys(e env) keymap {
+	s.archive = e.current(s.archive)
 	k := archiveKeys(e, s.archive, true)
 	for i := range k {
 		if k[i].cmd == cmdTables {

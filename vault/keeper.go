@@ -43,11 +43,13 @@ type Health struct {
 	Warnings  []Explained      `json:"warnings"` // of the vault as a whole: nothing starts backups, one recipient, the trail is broken
 }
 
-// AtRisk counts the databases that could lose more than is allowed.
+// AtRisk counts the databases that could lose more than is allowed. A
+// backup that is running has saved nothing yet.
 func (h *Health) AtRisk() int {
 	n := 0
 	for _, d := range h.Databases {
-		if d.State != "ok" && d.State != "running" {
+		late := d.LastGood == nil || d.MaxAgeSeconds > 0 && h.At.Sub(*d.LastGood) > time.Duration(d.MaxAgeSeconds)*time.Second
+		if d.State != "ok" && d.State != "running" || d.State == "running" && late {
 			n++
 		}
 	}
