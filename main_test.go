@@ -66,6 +66,12 @@ func TestStories(t *testing.T) {
 			"clean":       cmdClean,
 			"killed":      cmdKilled,
 			"interrupted": cmdInterrupted,
+			"terminal":    cmdTerminal,
+			"keys":        cmdKeys,
+			"type":        cmdType,
+			"tmux":        cmdTmux,
+			"shows":       cmdShows,
+			"gone":        cmdGone,
 		},
 	})
 }

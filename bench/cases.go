@@ -16,6 +16,7 @@ type results struct {
 	pipeBytes, storedBytes            int64
 	bigBytes                          int64 // uncompressed size of the larger database, 0 = not measured
 	bigBackup, bigRestore             series
+	screen                            *screenResults // nil = not measured
 }
 
 func (b *bench) measure(ctx context.Context) (*results, error) {

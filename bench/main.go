@@ -29,6 +29,7 @@ type bench struct {
 	size       int64
 	runs       int
 	baseOnly   bool
+	screenOnly bool
 }
 
 func main() {
@@ -41,6 +42,7 @@ func main() {
 	big := flag.Bool("big", false, "also measure memory at 10 times the size")
 	flag.IntVar(&b.runs, "runs", 5, "runs of every case")
 	flag.BoolVar(&b.baseOnly, "base-only", false, "measure only what is not pgvault")
+	flag.BoolVar(&b.screenOnly, "screen-only", false, "measure only listing and screen")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -93,9 +95,16 @@ func (b *bench) run(ctx context.Context, dir, bin string, prepare, big bool) (er
 	if err := b.keys(ctx); err != nil {
 		return err
 	}
-	r, err := b.measure(ctx)
-	if err != nil {
-		return err
+	r := &results{}
+	if !b.screenOnly {
+		if r, err = b.measure(ctx); err != nil {
+			return err
+		}
+	}
+	if !b.baseOnly {
+		if r.screen, err = b.measureScreen(ctx); err != nil {
+			return err
+		}
 	}
 	if big && !b.baseOnly {
 		if err := b.measureBig(ctx, r); err != nil {

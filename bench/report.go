@@ -16,12 +16,20 @@ import (
 // the project wants to reach beside their limits, and the machine.
 func (r *results) print(out io.Writer, b *bench) error {
 	w := bufio.NewWriter(out)
-	fmt.Fprintf(w, "\n%d runs of each case, taken in turn; medians. Uncompressed dump: %s.\n\n", b.runs, mb(r.dumpBytes))
-	fmt.Fprint(w, "| case | seconds | all runs | MB |\n|---|---:|---|---:|\n")
-	r.cases(w)
-	if !b.baseOnly {
+	if !b.screenOnly {
+		fmt.Fprintf(w, "\n%d runs of each case, taken in turn; medians. Uncompressed dump: %s.\n\n", b.runs, mb(r.dumpBytes))
+		fmt.Fprint(w, "| case | seconds | all runs | MB |\n|---|---:|---|---:|\n")
+		r.cases(w)
+	}
+	if !b.baseOnly && !b.screenOnly {
 		r.ratios(w, b)
 		r.stages(w)
+	}
+	if r.screen != nil {
+		fmt.Fprint(w, "\n| listing and screen | measured | wanted at most |\n|---|---:|---:|\n")
+		for _, row := range r.screen.rows() {
+			fmt.Fprintf(w, "| %s | %s | %s |\n", row[0], row[1], row[2])
+		}
 	}
 	machine(w, b)
 	return w.Flush()

@@ -12,7 +12,7 @@ import (
 )
 
 func (p *program) backupCmd() *cobra.Command {
-	var all bool
+	var all, detach bool
 	var tags []string
 	cmd := &cobra.Command{
 		Use:   "backup [DB...]",
@@ -38,13 +38,20 @@ func (p *program) backupCmd() *cobra.Command {
 				}
 				return nil
 			}
+			if detach {
+				return p.each(names, func(name string) error {
+					return p.launch(cmd.Context(), s, vault.Order{Kind: vault.KindBackup, Database: name, Tags: tags}, vault.Secrets{})
+				})
+			}
+			p.outliveTerminal()
 			return p.each(names, func(name string) error {
-				return s.vault.Backup(cmd.Context(), vault.BackupOptions{Database: name, Tags: tags}, p.sink())
+				return s.vault.RunBackup(cmd.Context(), vault.BackupOptions{Database: name, Tags: tags}, p.sink())
 			})
 		},
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "every configured database")
 	cmd.Flags().StringArrayVar(&tags, "tag", nil, "a word to keep with the archive; may be repeated")
+	cmd.Flags().BoolVar(&detach, "detach", false, "start a job of its own for each and return; prints their ids")
 	cmd.Flags().BoolVar(&p.json, "json", false, "JSON Lines, the last with type done")
 	return cmd
 }

@@ -66,6 +66,7 @@ type program struct {
 	readOnly   bool
 	json       bool
 	identities []string
+	texts      []string // of identity files, where root has become another user
 
 	kind vault.Kind // of the run that was asked for, if any
 	told bool       // a run began to tell its events
@@ -140,7 +141,7 @@ func (p *program) root() *cobra.Command {
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
 	root.AddCommand(p.backupCmd(), p.listCmd(), p.showCmd(), p.verifyCmd(), p.restoreCmd(), p.dumpCmd(),
-		p.statusCmd(), p.retentionCmd(), p.unlockCmd(), p.initCmd(), p.configCmd(), p.demoCmd(), p.versionCmd())
+		p.statusCmd(), p.retentionCmd(), p.pinCmd(), p.unpinCmd(), p.deleteCmd(), p.jobCmd(), p.unlockCmd(), p.initCmd(), p.configCmd(), p.demoCmd(), p.versionCmd())
 	return root
 }
 
@@ -148,7 +149,7 @@ func (p *program) root() *cobra.Command {
 func (p *program) bare(cmd *cobra.Command) error {
 	if !p.terminal() || os.Getenv("TERM") == "dumb" {
 		err := p.status(cmd.Context(), nil)
-		fmt.Fprintln(p.stderr, "\nverbs: backup list show verify restore dump status retention unlock init config demo; pgvault help VERB tells more")
+		fmt.Fprintln(p.stderr, "\nverbs: backup list show verify restore dump job status retention pin delete unlock init config demo; pgvault help VERB tells more")
 		return err
 	}
 	s, err := p.open()
@@ -172,14 +173,11 @@ func (p *program) show(ctx context.Context, s *session) error {
 		}
 		again := ""
 		noColor := p.noColor || os.Getenv("NO_COLOR") != ""
-		desk, ok := any(s.vault).(Desk)
-		if !ok {
-			return &fault.Error{What: "this build has no screen", Do: "use the verbs: pgvault help"}
-		}
-		err := p.screen(ctx, desk, ScreenOptions{
+		s.vault.ActAs("tui")
+		err := p.screen(ctx, s.vault, ScreenOptions{
 			NoColor: noColor, ASCII: s.conf.UI.ASCII || !utf8Locale(), Mouse: s.conf.UI.Mouse,
 			UTC: s.conf.UI.Times == "utc", ReadOnly: p.readOnly, SlowLine: os.Getenv("SSH_TTY") != "", Identity: p.identities,
-			Setup:   &setup.Desk{Path: path, Vault: s.vault, Program: setup.Program{Version: Version, StateDir: config.StateDir(), Colours: !noColor, Mouse: s.conf.UI.Mouse}},
+			Setup:   &setup.Desk{Path: path, Vault: s.vault, Program: setup.Program{Version: Version, StateDir: config.StateDir(s.conf.File), Colours: !noColor, Mouse: s.conf.UI.Mouse}},
 			AtSetup: !first, Say: say, Again: &again,
 		})
 		if err != nil || again == "" {
@@ -225,7 +223,7 @@ func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 // secrets is how identities are loaded: files from -i, passphrases from the
 // terminal, never from a flag or the environment.
 func (p *program) secrets() vault.Identities {
-	ids := vault.Identities{Files: p.identities}
+	ids := vault.Identities{Files: p.identities, Texts: p.texts}
 	if !p.noInput {
 		ids.Passphrase = askPassphrase
 	}

@@ -62,6 +62,9 @@ func (p *program) init(cmd *cobra.Command, o initOptions) error {
 	if err := setup.Write(path, values, recipients, rand.Reader); err != nil {
 		return err
 	}
+	if err := setup.HandOver(path, values, config.StateDir(path)); err != nil {
+		return err
+	}
 	p.config = path
 	s, err := p.open()
 	if err != nil {

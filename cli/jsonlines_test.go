@@ -3,7 +3,6 @@ package cli
 import (
 	"bytes"
 	"encoding/json"
-	"reflect"
 	"strings"
 	"testing"
 
@@ -41,21 +40,23 @@ func TestEveryEventIsALine(t *testing.T) {
 
 func TestDoneLine(t *testing.T) {
 	failed := &fault.Error{What: "what", Why: "why", Left: "left", Do: "do", Code: fault.Differs}
-	m := eventJSON(vault.RunDone{Kind: vault.KindRestore, Result: vault.ResultFailed, Exit: fault.Differs, ID: "ID", Database: "shop", Target: "new",
+	line := func(e vault.Event) string {
+		var b bytes.Buffer
+		jsonSink(&b)(e)
+		return strings.TrimSpace(b.String())
+	}
+	got := line(vault.RunDone{Kind: vault.KindRestore, Result: vault.ResultFailed, Exit: fault.Differs, ID: "ID", Database: "shop", Target: "new",
 		Tables: 2, Rows: 3, Bytes: 4, Stored: 5, Seconds: 6, Proof: vault.ProofIntact, TablesEqual: 1, TablesTotal: 2, Warnings: 7, Err: failed,
 		Differences: []vault.Difference{{Table: "public.a", RowsExpected: 8, RowsFound: 9, Why: "rows are missing"}}})
-	src, err := json.Marshal(m)
-	if err != nil {
-		t.Fatal(err)
+	want := `{"schema":1,"type":"done","kind":"restore","result":"failed","exit":5,"id":"ID","database":"shop","target":"new",` +
+		`"tables":2,"rows":3,"bytes":4,"stored":5,"seconds":6,"proof":"intact","tables_equal":1,"tables_total":2,` +
+		`"differences":[{"table":"public.a","rows_expected":8,"rows_found":9,"why":"rows are missing"}],"warnings":7,` +
+		`"error":{"what":"what","why":"why","left":"left","do":"do","code":5}}`
+	if got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
 	}
-	want := `{"bytes":4,"database":"shop","differences":[{"table":"public.a","rows_expected":8,"rows_found":9,"why":"rows are missing"}],` +
-		`"error":{"do":"do","left":"left","what":"what","why":"why"},"exit":5,"id":"ID","kind":"restore","proof":"intact","result":"failed","rows":3,` +
-		`"schema":1,"seconds":6,"stored":5,"tables":2,"tables_equal":1,"tables_total":2,"target":"new","type":"done","warnings":7}`
-	if string(src) != want {
-		t.Errorf("got  %s\nwant %s", src, want)
-	}
-	if m := eventJSON(vault.RunDone{Kind: vault.KindVerify}); !reflect.DeepEqual(m["differences"], []vault.Difference{}) {
-		t.Errorf("no differences are %v, not an empty list", m["differences"])
+	if got := line(vault.RunDone{Kind: vault.KindVerify}); !strings.Contains(got, `"differences":[]`) {
+		t.Errorf("no differences are not an empty list: %s", got)
 	}
 }
 

@@ -48,7 +48,7 @@ func (p *program) listCmd() *cobra.Command {
 			return p.printList(shown)
 		},
 	}
-	cmd.Flags().StringVar(&filter, "filter", "", "words: db:NAME age:>7d proof:restored is:damaged place:disk, ! before a word turns it round")
+	cmd.Flags().StringVar(&filter, "filter", "", vault.FilterHelp)
 	cmd.Flags().BoolVar(&p.json, "json", false, "one JSON array")
 	return cmd
 }
@@ -63,13 +63,20 @@ func named(names []string, database string) bool {
 }
 
 func (p *program) printList(list []vault.Archive) error {
-	header := []string{"ID", "DATABASE", "FINISHED", "AGE", "STATE", "TABLES", "ROWS", "STORED", "PROOF"}
+	header := []string{"ID", "DATABASE", "FINISHED", "AGE", "STATE", "TABLES", "ROWS", "STORED", "PROOF", "KEEP"}
 	rows := [][]string{}
 	for _, a := range list {
 		rows = append(rows, []string{a.ID, safetext.Line(a.Database), a.Finished.Local().Format("2006-01-02 15:04"), age(time.Since(a.Finished)), a.State,
-			fmt.Sprint(a.Tables), fmt.Sprint(a.Rows), size(a.Stored), string(a.Proof)})
+			fmt.Sprint(a.Tables), fmt.Sprint(a.Rows), size(a.Stored), string(a.Proof), pinnedWord(a)})
 	}
 	return p.table(p.stdout, header, rows)
+}
+
+func pinnedWord(a vault.Archive) string {
+	if a.Pinned {
+		return "pinned"
+	}
+	return "-"
 }
 
 // table prints aligned columns, or with --plain tab-separated values

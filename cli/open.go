@@ -4,6 +4,7 @@ import (
 	"os"
 
 	"pgvault/config"
+	"pgvault/fault"
 	"pgvault/vault"
 	"pgvault/vault/store"
 	"pgvault/vault/store/disk"
@@ -22,16 +23,29 @@ func (p *program) load() (*config.Config, error) {
 	if path == "" {
 		path = config.DefaultPath()
 		if _, err := os.Stat(path); os.IsNotExist(err) {
+			if config.Closed() {
+				return nil, notYours()
+			}
 			return config.Parse(nil, "", os.LookupEnv)
 		}
 	}
 	return config.Load(path, os.LookupEnv)
 }
 
+// notYours is for who is neither the vault's owner nor in its group.
+func notYours() error {
+	user := vault.AccessTo("", os.Geteuid()).User
+	return &fault.Error{What: "You are " + user + "; the vault belongs to pgvault", Why: "its configuration in /etc/pgvault cannot be read by you",
+		Left: "nothing was started", Do: "sudo -u pgvault pgvault, or ask to be put in group pgvault (read only)", Code: fault.Refused}
+}
+
 // open makes the vault that the configuration describes.
 func (p *program) open() (*session, error) {
 	conf, err := p.load()
 	if err != nil {
+		return nil, err
+	}
+	if err := p.becomeOwner(config.StateDir(conf.File)); err != nil {
 		return nil, err
 	}
 	if p.vaultName != "" {
@@ -44,7 +58,7 @@ func (p *program) open() (*session, error) {
 func (p *program) vaultConfig(conf *config.Config) vault.Config {
 	c := vault.Config{
 		Name: conf.Vault.Name, Label: conf.Vault.Label, Version: Version, Server: conf.Server,
-		StateDir: config.StateDir(), ReadOnly: p.readOnly,
+		StateDir: config.StateDir(conf.File), ReadOnly: p.readOnly, Runner: p.runner(),
 		RecipientsFile: conf.Keys.RecipientsFile, AllowOne: conf.Keys.AllowOneRecipient,
 		SigningKey: conf.Keys.SigningKey, TrustedSigners: conf.Keys.TrustedSigners, SelfCheck: conf.Keys.SelfCheck,
 		Select: conf.Select,
@@ -60,15 +74,20 @@ func (p *program) vaultConfig(conf *config.Config) vault.Config {
 	}
 	if len(conf.Places) > 0 {
 		c.PlaceName = conf.Places[0].Name
-		c.Place, c.PlaceErr = openPlace(conf.Places[0].URL)
+		c.Place, c.PlaceErr = openPlace(conf.Places[0].URL, c.StateDir)
 	}
 	return c
 }
 
 // openPlace opens a place by its address. Every kind of place is named
-// here, so that what is linked can be seen.
-func openPlace(url string) (store.Store, error) {
-	d, err := disk.Open(url)
+// here, so that what is linked can be seen. Who may only look trusts the
+// folder of the user whose vault it is.
+func openPlace(url, state string) (store.Store, error) {
+	open := func() (*disk.Disk, error) { return disk.Open(url) }
+	if owner, _, ok := vault.StateOwner(state); ok && owner != os.Geteuid() {
+		open = func() (*disk.Disk, error) { return disk.OpenToRead(url, owner) }
+	}
+	d, err := open()
 	if err != nil {
 		return nil, err
 	}

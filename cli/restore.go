@@ -15,6 +15,7 @@ import (
 
 func (p *program) restoreCmd() *cobra.Command {
 	var o vault.RestoreOptions
+	var detach bool
 	cmd := &cobra.Command{
 		Use:   "restore ID|latest:DB",
 		Short: "Restore into a new database and prove that it is equal",
@@ -43,7 +44,11 @@ func (p *program) restoreCmd() *cobra.Command {
 			if !p.json && !p.quiet {
 				printPlan(p.stderr, plan)
 			}
-			return s.vault.Restore(cmd.Context(), plan, p.sink())
+			if detach {
+				return p.launchRestore(cmd.Context(), s, plan)
+			}
+			p.outliveTerminal()
+			return s.vault.RunRestore(cmd.Context(), plan, p.sink())
 		},
 	}
 	f := cmd.Flags()
@@ -54,6 +59,7 @@ func (p *program) restoreCmd() *cobra.Command {
 	f.BoolVar(&o.NoOwner, "no-owner", false, "objects belong to the restoring role, grants are left out")
 	f.BoolVar(&o.CreateRoles, "create-roles", false, "make missing roles, without login and password")
 	f.BoolVar(&o.SkipCompare, "no-compare", false, "skip the comparison: faster, and nothing is proven")
+	f.BoolVar(&detach, "detach", false, "start a job of its own and return; prints its id")
 	f.BoolVar(&p.json, "json", false, "JSON Lines, the last with type done")
 	return cmd
 }

@@ -23,7 +23,7 @@ func (p *program) showCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if tables && len(p.identities) == 0 {
+			if tables && len(p.identities)+len(p.texts) == 0 {
 				return usage("--tables needs an identity (-i): the names of tables are encrypted")
 			}
 			ids := p.secrets()
@@ -70,6 +70,9 @@ func (p *program) printArchive(a vault.Archive) {
 		line("copy", "%s: %s", c.Place, c.State)
 	}
 	line("state", "%s %s", a.State, a.Reason)
+	if a.Pinned {
+		line("pinned", "no rule deletes it; pgvault unpin %s lets it go", a.ID)
+	}
 	line("proof", "%s", a.Proof)
 	for _, r := range a.Proofs {
 		line("", "%s %s %s, %s, key %s: %s", r.At.Local().Format("2006-01-02 15:04"), r.Level, r.Result, r.By, orNone(r.Key), r.Note)

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -27,19 +28,19 @@ func (p *program) status(ctx context.Context, names []string) error {
 	if err != nil {
 		return err
 	}
-	all, err := s.vault.Status(ctx)
+	h, err := s.vault.Report(ctx)
 	if err != nil {
 		return err
 	}
-	list, attention := []vault.DatabaseStatus{}, len(all) == 0
-	for _, d := range all {
+	list, attention := []vault.DatabaseHealth{}, len(h.Databases) == 0
+	for _, d := range h.Databases {
 		if named(names, d.Database) {
 			list = append(list, d)
 			attention = attention || d.State != "ok" && d.State != "running"
 		}
 	}
 	for _, n := range names {
-		if !hasStatus(list, n) {
+		if !slices.ContainsFunc(list, func(d vault.DatabaseHealth) bool { return d.Database == n }) {
 			return usage(fmt.Sprintf("database %q is neither configured nor in the vault", n))
 		}
 	}
@@ -47,6 +48,7 @@ func (p *program) status(ctx context.Context, names []string) error {
 		err = p.printJSON(list)
 	} else {
 		err = p.printStatus(list)
+		p.printExplained(list, h.Warnings)
 	}
 	if err == nil && attention {
 		return &exitCode{fault.Attention}
@@ -54,16 +56,7 @@ func (p *program) status(ctx context.Context, names []string) error {
 	return err
 }
 
-func hasStatus(list []vault.DatabaseStatus, name string) bool {
-	for _, d := range list {
-		if d.Database == name {
-			return true
-		}
-	}
-	return false
-}
-
-func (p *program) printStatus(list []vault.DatabaseStatus) error {
+func (p *program) printStatus(list []vault.DatabaseHealth) error {
 	if len(list) == 0 {
 		fmt.Fprintln(p.stdout, "no database is configured and the vault holds no archive; nothing could be brought back")
 		return nil
@@ -83,6 +76,31 @@ func (p *program) printStatus(list []vault.DatabaseStatus) error {
 		rows = append(rows, []string{safetext.Line(d.Database), stateWord(d.State), last, allowed, orNone(string(d.Proof)), proven})
 	}
 	return p.table(p.stdout, []string{"DATABASE", "STATE", "LAST GOOD", "ALLOWED", "PROOF", "PROVEN BY RESTORE"}, rows)
+}
+
+// printExplained tells the four lines of every database that is not ok, and
+// of what concerns the vault as a whole. With --plain there is only data.
+func (p *program) printExplained(list []vault.DatabaseHealth, warnings []vault.Explained) {
+	if p.plain || p.quiet {
+		return
+	}
+	for _, d := range list {
+		if d.State != "ok" {
+			p.printFour(d.Database, d.Explained)
+		}
+	}
+	for _, w := range warnings {
+		p.printFour("! "+w.What, vault.Explained{Why: w.Why, Left: w.Left, Do: w.Do})
+	}
+}
+
+func (p *program) printFour(title string, e vault.Explained) {
+	fmt.Fprintf(p.stdout, "\n%s\n", safetext.Line(title))
+	for _, l := range [][2]string{{"what", e.What}, {"why ", e.Why}, {"left", e.Left}, {"do  ", e.Do}} {
+		if l[1] != "" {
+			fmt.Fprintf(p.stdout, "  %s  %s\n", l[0], safetext.Line(l[1]))
+		}
+	}
 }
 
 // stateWord marks what needs a look; colour is never the only sign.

@@ -7,7 +7,7 @@ import (
 )
 
 func (p *program) verifyCmd() *cobra.Command {
-	var all bool
+	var all, detach bool
 	var level string
 	cmd := &cobra.Command{
 		Use:   "verify ID|latest:DB...",
@@ -33,13 +33,24 @@ func (p *program) verifyCmd() *cobra.Command {
 			if len(refs) == 0 && !all {
 				return usage("name an archive, latest:DB or --all")
 			}
+			if detach {
+				secrets, err := p.detachedSecrets()
+				if err != nil {
+					return err
+				}
+				return p.each(refs, func(ref string) error {
+					return p.launch(cmd.Context(), s, vault.Order{Kind: vault.KindVerify, ID: ref, Level: vault.Proof(level)}, secrets)
+				})
+			}
+			p.outliveTerminal()
 			return p.each(refs, func(ref string) error {
-				return s.vault.Verify(cmd.Context(), vault.VerifyOptions{ID: ref, Level: vault.Proof(level), Identities: p.secrets()}, p.sink())
+				return s.vault.RunVerify(cmd.Context(), vault.VerifyOptions{ID: ref, Level: vault.Proof(level), Identities: p.secrets()}, p.sink())
 			})
 		},
 	}
 	cmd.Flags().StringVar(&level, "level", "intact", "intact, readable or restored")
 	cmd.Flags().BoolVar(&all, "all", false, "every archive of the vault")
+	cmd.Flags().BoolVar(&detach, "detach", false, "start a job of its own for each and return; prints their ids")
 	cmd.Flags().BoolVar(&p.json, "json", false, "JSON Lines, the last with type done")
 	return cmd
 }

@@ -236,15 +236,21 @@ func TestWhere(t *testing.T) {
 	check(defaultPath(0, get, false), "/etc/pgvault/config.toml")
 	check(defaultPath(7, get, true), "/etc/pgvault/config.toml")
 	check(defaultPath(7, get, false), "/home/u/.config/pgvault/config.toml")
-	check(stateDir(0, get), "/var/lib/pgvault")
-	check(stateDir(7, get), "/home/u/.local/state/pgvault")
+	check(stateDir(0, get, "", nobody), "/var/lib/pgvault")
+	check(stateDir(0, get, "/root/own.toml", 0), "/var/lib/pgvault")
+	check(stateDir(0, get, "/root/own.toml", 999), "/home/u/.local/state/pgvault")
+	check(stateDir(0, get, systemFile, 999), "/var/lib/pgvault")
+	check(stateDir(7, get, systemFile, 999), "/var/lib/pgvault")
+	check(stateDir(7, get, systemFile, nobody), "/home/u/.local/state/pgvault")
+	check(stateDir(7, get, "/home/u/own.toml", 999), "/home/u/.local/state/pgvault")
+	check(stateDir(7, get, "", nobody), "/home/u/.local/state/pgvault")
 	vars["XDG_CONFIG_HOME"], vars["XDG_STATE_HOME"] = "/c", "relative"
 	check(defaultPath(7, get, false), "/c/pgvault/config.toml")
-	check(stateDir(7, get), "/home/u/.local/state/pgvault")
+	check(stateDir(7, get, "", nobody), "/home/u/.local/state/pgvault")
 	vars["STATE_DIRECTORY"] = "/var/lib/private/pgvault:/other"
-	check(stateDir(0, get), "/var/lib/private/pgvault")
+	check(stateDir(0, get, systemFile, 999), "/var/lib/private/pgvault")
 	t.Setenv("STATE_DIRECTORY", "/s")
-	check(StateDir(), "/s")
+	check(StateDir(""), "/s")
 	if !strings.HasSuffix(DefaultPath(), "/pgvault/config.toml") {
 		t.Errorf("DefaultPath() = %s", DefaultPath())
 	}

@@ -68,16 +68,16 @@ func TestReplaceKeepsTheOwner(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	before := owner(t, path)
+	before := ownerOf(t, path)
 	if err := Replace(path, Digest([]byte("old")), []byte("new")); err != nil {
 		t.Fatal(err)
 	}
-	if after := owner(t, path); after != before {
+	if after := ownerOf(t, path); after != before {
 		t.Errorf("owner %s became %s", before, after)
 	}
 }
 
-func owner(t *testing.T, path string) string {
+func ownerOf(t *testing.T, path string) string {
 	t.Helper()
 	out, err := exec.Command("stat", "-c", "%u:%g", path).Output()
 	if err != nil {

@@ -14,6 +14,9 @@ type Guide struct {
 	// Runs starts and follows the jobs of steps that have one; nil where no
 	// step has.
 	Runs vault.Runs
+	// JobView: where a face has a view of its own for jobs, it goes there when
+	// the guide's job has begun, and the guide ends.
+	JobView bool
 	// Save keeps a draft, after each step and when the guide is left; nil:
 	// leaving keeps nothing. Drop removes it when the last step is done.
 	Save func(Draft) error
@@ -96,7 +99,7 @@ type Field struct {
 	// Valid looks at the value as it is typed: nil, or an empty Line, says
 	// nothing; x keeps Enter from going on. For a Secret it is given the
 	// secret's bytes and must not keep or show them; what it says is all that
-	// is shown of it ("AGE-SECRET-KEY-1…, 74 characters, checksum ok").
+	// is shown of it ("AGE-SECRET-KEY-1..., 74 characters, checksum ok").
 	Valid func(v *Values, value []byte) Line
 	// Reveal: a Secret that may be shown on demand (^R): passphrases, never
 	// identities.

@@ -62,6 +62,9 @@ func (w *Work) Void() bool {
 	}
 }
 
+// Gone is closed when nobody waits for the Work any more.
+func (w *Work) Gone() <-chan struct{} { return w.gone }
+
 func (w *Work) void() { w.once.Do(func() { close(w.gone) }) }
 
 // Run does the Work. It ends early when ctx does or when the session no

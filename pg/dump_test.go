@@ -43,3 +43,10 @@ func TestDumpOfSnapshot(t *testing.T) {
 		t.Error("a row from after the snapshot is in the dump")
 	}
 }
+
+// TestDumpWithoutStdbuf: the dump is the same where the program that makes
+// its pieces larger is missing.
+func TestDumpWithoutStdbuf(t *testing.T) {
+	t.Cleanup(pg.WithStdbuf("/nowhere/stdbuf"))
+	TestDumpOfSnapshot(t)
+}

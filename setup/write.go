@@ -71,6 +71,9 @@ func Write(path string, v config.Values, r *Recipients, random io.Reader) error 
 	if err := writeSigningKey(v.SigningKey, random); err != nil {
 		return err
 	}
+	if err := writePublic(v.SigningKey); err != nil {
+		return err
+	}
 	if err := create(v.RecipientsFile, r.Text, 0o644); err != nil {
 		return err
 	}

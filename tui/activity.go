@@ -102,10 +102,16 @@ func jobWhat(j vault.Job) string {
 
 // items gives the rows that the filter lets through.
 func (s *activity) items(e env) []activityRow {
-	return slices.DeleteFunc(rowsOf(e.know), func(r activityRow) bool {
-		return s.failures && !r.failed() ||
-			!s.match(r.Kind, r.What, r.Result, r.Text, byWhom(r.Actor), r.Actor.User, r.Actor.By, r.Job)
-	})
+	if !s.failures && len(s.in.r) == 0 {
+		return e.know.rows
+	}
+	var out []activityRow
+	for _, r := range e.know.rows {
+		if (!s.failures || r.failed()) && s.match(r.Kind, r.What, r.Result, r.Text, byWhom(r.Actor), r.Actor.User, r.Actor.By, r.Job) {
+			out = append(out, r)
+		}
+	}
+	return out
 }
 
 func (s *activity) find(items []activityRow) {
@@ -176,7 +182,7 @@ func (s *activity) do(e env, c command) []action {
 		s.choose(items, n)
 		return nil
 	}
-	if acts, ok := s.filterBox.do(c, len(rowsOf(e.know))); ok {
+	if acts, ok := s.filterBox.do(c, len(e.know.rows)); ok {
 		return acts
 	}
 	r, _ := s.row(e)

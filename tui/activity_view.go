@@ -16,9 +16,9 @@ func activityColumns(e env) []column {
 		{title: "STARTED", right: true},
 		{title: "TOOK", right: true, drop: 1},
 		{title: "KIND", drop: 3},
-		{title: "WHAT", min: 8, flex: true},
+		{title: "WHAT", min: 8, max: 40, flex: true},
 		{title: "BY", drop: 2, max: 10},
-		{title: "RESULT", min: 12, flex: true, style: func(s string) string { return resultColor(e.th, s) }},
+		{title: "RESULT", min: max(10, e.w*3/10), rest: true, style: func(s string) string { return resultColor(e.th, s) }},
 	}
 }
 
@@ -70,6 +70,9 @@ func activityResult(e env, r activityRow) string {
 
 // startedAt is the time of the last day, else the day too.
 func startedAt(e env, t time.Time) string {
+	if e.w < 50 {
+		return shortWhen(t, e.now, e.loc)
+	}
 	if d := e.now.Sub(t); d < 20*time.Hour && d > -time.Hour {
 		return t.In(e.loc).Format("15:04:05")
 	}
@@ -97,7 +100,7 @@ func roughly(d time.Duration) string {
 }
 
 func (s *activity) view(e env) block {
-	all := rowsOf(e.know)
+	all := e.know.rows
 	if len(all) == 0 {
 		return block{lines: s.empty(e)}
 	}

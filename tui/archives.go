@@ -177,8 +177,7 @@ func doArchive(e env, a vault.Archive, c command) []action {
 	case cmdVerify:
 		return []action{openDialog{newVerifyForm(a, e.identity)}}
 	case cmdRestore:
-		f := newRestoreForm(a, e.identity)
-		return []action{openDialog{f}, propose{f}}
+		return []action{openRestore{a}}
 	case cmdTables:
 		if len(e.identity) == 0 {
 			return []action{openDialog{newPathForm(a)}}

@@ -57,6 +57,7 @@ type (
 	}
 	jobsMsg struct {
 		jobs []vault.Job
+		next bool // the next look follows this one
 		err  error
 	}
 	activityMsg struct {
@@ -69,16 +70,6 @@ type (
 		preferred string
 		names     []string
 		err       error
-	}
-	proposedMsg struct {
-		f      *restoreForm
-		target string
-	}
-	planMsg struct {
-		op   int
-		plan *vault.RestorePlan
-		file []string
-		err  error
 	}
 	eventsMsg struct {
 		j      *job
@@ -147,10 +138,11 @@ func (g *engine) health() tea.Cmd {
 	})
 }
 
-func (g *engine) jobs() tea.Cmd {
+// jobs looks at the jobs; next tells whether to look again after a while.
+func (g *engine) jobs(next bool) tea.Cmd {
 	return g.ask(func() tea.Msg {
 		jobs, err := g.vault.Jobs(g.ctx)
-		return jobsMsg{jobs, err}
+		return jobsMsg{jobs, next, err}
 	})
 }
 
@@ -243,36 +235,6 @@ func (g *engine) databases(ctx context.Context, op int, preferred string) tea.Cm
 	return g.ask(func() tea.Msg {
 		names, err := g.vault.Databases(ctx)
 		return databasesMsg{op, preferred, names, err}
-	})
-}
-
-// proposal asks for the name that a restore of f's archive would give its
-// target. Nobody is asked for a passphrase by it: where that is needed, or
-// anything else fails, the plan page shows the name later.
-func (g *engine) proposal(f *restoreForm) tea.Cmd {
-	id, files := f.archive.ID, splitPaths(f.file.text())
-	return g.ask(func() tea.Msg {
-		p, err := g.vault.PlanRestore(g.ctx, vault.RestoreOptions{ID: id, Identities: vault.Identities{
-			Files:      expand(files),
-			Passphrase: func(string) (string, error) { return "", errNoPassphrase },
-		}})
-		if err != nil || p == nil {
-			return nil
-		}
-		return proposedMsg{f, p.Target}
-	})
-}
-
-func (g *engine) plan(ctx context.Context, op int, a makePlan) tea.Cmd {
-	return g.ask(func() tea.Msg {
-		files := expand(a.files)
-		p, err := g.vault.PlanRestore(ctx, vault.RestoreOptions{
-			ID: a.archive.ID, ToNew: a.target, Identities: g.identities(ctx, files),
-		})
-		if err == nil && p == nil {
-			err = errors.New("the plan came back empty")
-		}
-		return planMsg{op, p, a.files, err}
 	})
 }
 

@@ -95,15 +95,19 @@ func failed(t *testing.T, w, h int, o Options) *rig {
 	return r
 }
 
-// planned stands on the plan page of a restore.
+// planned stands on the plan of the restore guide.
 func planned(t *testing.T, d *fakeDesk, w, h int, o Options) *rig {
 	o.Identity = []string{"/root/key"}
 	r := onBackups(t, d, o, w, h)
 	r.keys("r")
-	r.until("a proposed name", func() bool { return len(r.m.top().(*restoreForm).target.r) > 0 })
-	r.keys("enter")
-	r.until("the plan", func() bool { _, ok := r.m.page().(*planPage); return ok })
 	r.settle()
+	for _, step := range []string{"where", "checks", "plan"} {
+		r.keys("enter")
+		r.settle()
+		if p, ok := r.m.page().(*guidePage); !ok || p.s.Step().Key != step {
+			break // what is refused stays on its step
+		}
+	}
 	return r
 }
 
@@ -310,36 +314,6 @@ func TestTheSecondStartJoinsTheFirst(t *testing.T) {
 	r.wants("already running: wiki backup, started by timer", "BACKUP wiki")
 }
 
-func TestRestoreShowsThePlanFirst(t *testing.T) {
-	r := planned(t, sampleDesk(), 80, 24, Options{})
-	r.wants("RESTORE PLAN", "NEW database shop__r_0904_7f30", "ok  key opens it", "!   role ev", "> create / leave out", "1  create the database", "same as  pgvault restore X")
-	if len(r.d.calls()) > 0 {
-		t.Fatalf("before Enter: %v", r.d.calls())
-	}
-	r.keys("e", "ctrl+u")
-	r.typeText("other")
-	r.keys("enter")
-	r.until("the new plan", func() bool { return strings.Contains(r.screen(), "NEW database other") })
-	if n := len(r.m.pages); n != 2 || len(r.d.orders) > 0 {
-		t.Errorf("%d pages", n)
-	}
-	last := r.d.planned[len(r.d.planned)-1]
-	if last.ToNew != "other" || last.Identities.Files[0] != "/root/key" {
-		t.Errorf("%+v", last)
-	}
-}
-
-func TestRefusedPlanStartsNothing(t *testing.T) {
-	d := sampleDesk()
-	d.plan.Checks = append(d.plan.Checks, vault.Check{State: "x", Text: "the target is not empty", Do: "choose another"})
-	r := planned(t, d, 80, 24, Options{})
-	r.keys("enter")
-	r.wants("refused: the target is not empty", "> choose another")
-	if len(d.calls()) > 0 {
-		t.Errorf("%v", d.calls())
-	}
-}
-
 func TestComparisonTable(t *testing.T) {
 	r := compared(t, 80, 30, Options{})
 	r.wants("IN BACKUP", "RESTORED", "DIGEST", "29 of 30 tables equal, 1 not", "exit code 5", "x 6 rows fewer", "unique index refused rows", "public.t00")
@@ -483,7 +457,7 @@ func TestLateAnswersAreDropped(t *testing.T) {
 	r.keys("esc")
 	r.wants("stopped asking")
 	r.update(databasesMsg{op: old, names: []string{"shop"}})
-	r.update(planMsg{op: old, err: errors.New("late")})
+	r.update(databasesMsg{op: old, err: errors.New("late")})
 	if len(r.m.dialogs) > 0 {
 		t.Error("an answer nobody waits for opened a dialog")
 	}

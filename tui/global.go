@@ -30,6 +30,9 @@ var placeCommands = []command{cmdHealth, cmdBackups, cmdActivity, cmdSetup}
 // work everywhere.
 func (m *model) keymap() keymap {
 	own := m.top().keys(m.env())
+	if _, ok := m.top().(*guidePage); ok {
+		return append(own, m.guideKeys()...)
+	}
 	if len(m.dialogs) > 0 || m.filtering() {
 		return append(own, m.dialogKeys()...)
 	}
@@ -135,7 +138,7 @@ func (m *model) global(c command) (tea.Cmd, bool) {
 	case cmdSuspend:
 		return tea.Suspend, true
 	case cmdLeave:
-		return tea.Quit, true
+		return m.leaveAll(), true
 	default:
 		return nil, false
 	}

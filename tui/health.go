@@ -187,8 +187,8 @@ func (s *health) do(e env, c command) []action {
 	r, _ := s.row(e)
 	switch c {
 	case cmdEnter:
-		if _, ok := e.know.job(r.Job); ok {
-			return []action{openJob{ref: r.Job}}
+		if j, ok := e.know.runningOn(vault.KindBackup, r.Database); ok {
+			return []action{openJob{ref: j.ID}}
 		}
 		return []action{openPage{&healthDetail{row: r}}}
 	case cmdLog:

@@ -11,16 +11,20 @@ import (
 // healthColumns are the columns of the list. Narrow screens drop ALLOWED,
 // then NEXT RUN, then COPIES; STATE, LAST GOOD and the proof stay.
 func healthColumns(e env) []column {
-	proven, next := "PROVEN BY RESTORE", "NEXT RUN"
-	if e.w < 78 {
+	last, proven, next, state := "LAST GOOD", "PROVEN BY RESTORE", "NEXT RUN", 8
+	switch {
+	case e.w < 50:
+		state = 6
+		last, proven, next = "GOOD", "PROVEN", "NEXT"
+	case e.w < 78:
 		proven, next = "PROVEN", "NEXT"
 	}
 	return []column{
 		{title: "DATABASE", min: 8, flex: true},
-		{title: "STATE", min: 8, style: func(s string) string { return healthColor(e.th, s) }},
-		{title: "LAST GOOD", right: true},
+		{title: "STATE", min: state, style: func(s string) string { return healthColor(e.th, s) }},
+		{title: last, right: true},
 		{title: "ALLOWED", right: true, drop: 1},
-		{title: proven, min: 9},
+		{title: proven},
 		{title: "COPIES", drop: 3, style: func(s string) string {
 			if strings.HasSuffix(s, "!") {
 				return e.th.warn(s)
@@ -45,7 +49,7 @@ func healthColor(th theme, s string) string {
 
 // healthState is the word of the column STATE.
 func healthState(e env, r healthRow) string {
-	if j, ok := e.know.job(r.Job); ok && j.State == vault.JobRunning {
+	if j, ok := e.know.runningOn(vault.KindBackup, r.Database); ok && !r.vault {
 		return jobState(j)
 	}
 	switch r.State {
@@ -54,7 +58,7 @@ func healthState(e env, r healthRow) string {
 	case "ok":
 		return "ok"
 	case "running":
-		return "~ runs"
+		return "~ ends" // the health is older than what is known of the jobs
 	case "failed":
 		return "x FAILED"
 	}
@@ -78,13 +82,17 @@ func healthCells(e env, r healthRow) []string {
 	if r.MaxAgeSeconds > 0 {
 		allowed = allowance(r.MaxAgeSeconds)
 	}
+	_, runs := e.know.runningOn(vault.KindBackup, r.Database)
 	switch {
-	case r.Job != "":
+	case runs:
 		next = "now"
 	case r.NextRun != nil && r.NextRun.After(e.now):
 		next = "in " + age(r.NextRun.Sub(e.now))
 	case r.NextRun != nil:
 		next = "! due"
+	}
+	if e.w < 50 {
+		last, proven = strings.TrimSuffix(last, " ago"), strings.TrimSuffix(proven, " ago")
 	}
 	copies := fmt.Sprintf("%d of %d", r.Copies, r.Places)
 	if e.w < 78 {
@@ -200,7 +208,7 @@ func (s *health) headline(e env) block {
 		right = "checked " + ago(e.now.Sub(h.At))
 	}
 	if e.know.healthErr != nil {
-		right = e.th.warn("! " + right + ", not since")
+		right = e.th.warn("! as of " + strings.TrimPrefix(right, "checked "))
 	}
 	b := s.line(e, left, right)
 	if s.active() {

@@ -31,7 +31,11 @@ func (s *jobPage) head(e env) []string {
 	case j.cancelling:
 		out = append(out, e.th.warn(" cancelling: the job ends its work and cleans up"))
 	default:
-		out = append(out, " This job runs by itself: you may leave (q) or lose the connection.")
+		own := " This job runs by itself: you may leave (q) or lose the connection."
+		if e.w < len(own) {
+			own = " This job runs by itself: you may leave (q)."
+		}
+		out = append(out, own)
 	}
 	return append(out, "")
 }

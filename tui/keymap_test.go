@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/ansi"
 
 	"pgvault/fault"
@@ -123,7 +124,47 @@ var everyScreen = map[string]func(t *testing.T, w, h int, o Options) *rig{
 		r := onBackups(t, sampleDesk(), o, w, h)
 		r.keys("r")
 		r.settle()
+		return r
+	},
+	"restore, why": func(t *testing.T, w, h int, o Options) *rig {
+		r := onBackups(t, sampleDesk(), o, w, h)
+		r.keys("r")
+		r.settle()
+		r.keys("?")
+		return r
+	},
+	"restore by file": func(t *testing.T, w, h int, o Options) *rig {
+		r := onBackups(t, sampleDesk(), o, w, h)
+		r.keys("r")
+		r.settle()
+		r.keys("down", "tab")
 		r.typeText("/root/key")
+		r.settle()
+		return r
+	},
+	"restore by paste": func(t *testing.T, w, h int, o Options) *rig {
+		r := onBackups(t, sampleDesk(), o, w, h)
+		r.keys("r")
+		r.settle()
+		r.keys("down", "down", "tab")
+		r.update(tea.PasteMsg{Content: "AGE-SECRET-KEY-1QQQQ"})
+		r.settle()
+		return r
+	},
+	"restore, refused": func(t *testing.T, w, h int, o Options) *rig {
+		d := sampleDesk()
+		d.plan.Checks = append(d.plan.Checks, vault.Check{State: "x", Text: "roles are missing: " + hostile, Do: hostile})
+		return planned(t, d, w, h, o)
+	},
+	"restore, tables": func(t *testing.T, w, h int, o Options) *rig {
+		d := sampleDesk()
+		for i := range 40 {
+			d.tables = append(d.tables, vault.TableInfo{Name: fmt.Sprint("public.", hostile, i), Rows: 5})
+		}
+		r := planned(t, d, w, h, o)
+		r.keys("t")
+		r.settle()
+		r.keys("down", "space")
 		return r
 	},
 	"plan":       func(t *testing.T, w, h int, o Options) *rig { return planned(t, sampleDesk(), w, h, o) },
@@ -231,7 +272,7 @@ func scrolls(m *model) bool {
 		return false
 	}
 	switch m.page().(type) {
-	case *detail, *planPage, *jobPage, *healthDetail, *tablesPage, *setupDetail:
+	case *detail, *jobPage, *healthDetail, *tablesPage, *setupDetail:
 		return true
 	}
 	return false

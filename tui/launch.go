@@ -50,20 +50,6 @@ func (m *model) joined(j vault.Job) tea.Cmd {
 	return cmd
 }
 
-// launchPlan starts the restore of a plan with the identities it was planned
-// with.
-func (m *model) launchPlan(p *vault.RestorePlan) tea.Cmd {
-	o := vault.Order{Kind: vault.KindRestore, Database: p.Archive.Database, ID: p.Archive.ID, ToNew: p.Target, Tables: p.Tables}
-	if p.Empty {
-		o.ToNew, o.ToEmpty = "", p.Target
-	}
-	var files []string
-	if pp, ok := m.page().(*planPage); ok {
-		files = pp.files
-	}
-	return m.tryKeys(o, files)
-}
-
 // tryKeys finds the identities that open the archive of an order, with their
 // passphrases, and launches it with them.
 func (m *model) tryKeys(o vault.Order, files []string) tea.Cmd {
@@ -144,7 +130,7 @@ func (m *model) gotEvents(msg eventsMsg) tea.Cmd {
 		return m.g.events(msg.j, msg.j.pump)
 	}
 	m.dropQuestionsAbout(msg.j.ref)
-	return m.g.jobs()
+	return m.g.jobs(false)
 }
 
 // cancel asks the runner of a job to end.

@@ -85,6 +85,14 @@ func labelled(label, text string, labelW, w int) []string {
 	return out
 }
 
+// firstOnly gives label for the first of several lines.
+func firstOnly(i int, label string) string {
+	if i > 0 {
+		return ""
+	}
+	return label
+}
+
 // column is one column of a table.
 type column struct {
 	title string
@@ -92,6 +100,7 @@ type column struct {
 	min   int  // least width in cells; the content may widen it
 	max   int  // greatest width, 0: as wide as the content
 	flex  bool // may be cut below its content when space is short
+	rest  bool // the last column: takes what is left, and is cut at its end
 	drop  int  // order of dropping when narrow: 1 goes first, 0 never goes
 	style func(string) string
 }
@@ -103,6 +112,9 @@ func tableWidths(cols []column, rows [][]string, w int) []int {
 	widths := make([]int, len(cols))
 	for i, c := range cols {
 		widths[i] = max(c.min, ansi.StringWidth(c.title))
+		if c.rest {
+			continue
+		}
 		for _, r := range rows {
 			widths[i] = max(widths[i], ansi.StringWidth(r[i]))
 		}
@@ -118,6 +130,9 @@ func tableWidths(cols []column, rows [][]string, w int) []int {
 			shrink(cols, widths, need(widths)-w, false)
 			break
 		}
+	}
+	if last := len(cols) - 1; cols[last].rest && widths[last] > 0 {
+		widths[last] += max(w-need(widths), 0)
 	}
 	return widths
 }

@@ -36,6 +36,7 @@ type model struct {
 	job      *job     // the one that is followed, nil for none
 	unfollow context.CancelFunc
 	broken   *brokenMsg // a Cmd panicked
+	guide    *guidePage // the one that is open, nil for none
 
 	op       int                // the newest question that Esc can end; older answers are dropped
 	opStop   context.CancelFunc // ends it; nil when none is under way
@@ -104,7 +105,7 @@ func (m *model) Init() tea.Cmd {
 	m.readHealth.begin()
 	m.readActivity.begin()
 	m.stir()
-	cmds := []tea.Cmd{m.g.list(false), m.g.health(), m.g.jobs(), m.g.activity(), m.tick()}
+	cmds := []tea.Cmd{m.g.list(false), m.g.health(), m.g.jobs(true), m.g.activity(), m.tick()}
 	if m.o.AtSetup {
 		cmds = append(cmds, m.goTo(placeSetup))
 	}
@@ -133,6 +134,7 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		}
 	}
 	cmd := m.update(msg)
+	cmd = tea.Batch(cmd, m.afterGuide())
 	if idle := m.settle(); idle != nil {
 		cmd = tea.Batch(cmd, idle)
 	}
@@ -161,7 +163,7 @@ func (m *model) update(msg tea.Msg) tea.Cmd {
 	case tickMsg:
 		return tea.Batch(m.tick(), m.refresh())
 	case pollMsg:
-		return m.g.jobs()
+		return m.g.jobs(true)
 	case idleMsg:
 		m.gotIdle(msg)
 	default:
@@ -183,10 +185,6 @@ func (m *model) answered(msg tea.Msg) tea.Cmd {
 		return m.gotActivity(msg)
 	case databasesMsg:
 		return m.gotDatabases(msg)
-	case proposedMsg:
-		msg.f.proposed(msg.target)
-	case planMsg:
-		return m.gotPlan(msg)
 	case secretsMsg:
 		return m.gotSecrets(msg)
 	case launchedMsg:
@@ -208,6 +206,9 @@ func (m *model) answered(msg tea.Msg) tea.Cmd {
 		m.stir()
 		m.dialogs = append(m.dialogs, newPassphrase(msg))
 	default:
+		if cmd, ok := m.guideMsg(msg); ok {
+			return cmd
+		}
 		cmd, _ := m.setupAnswered(msg)
 		return cmd
 	}

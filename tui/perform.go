@@ -43,8 +43,9 @@ func (m *model) act(a action) tea.Cmd {
 		return m.refresh()
 	case openJob:
 		return m.openJob(a)
-	case propose:
-		return m.g.proposal(a.f)
+	case openRestore:
+		m.restoreGuide(a)
+	case stay:
 	case answer:
 		m.pop()
 		a.q.reply <- questionReply{a.text, a.err}
@@ -64,9 +65,6 @@ func (m *model) start(a action) tea.Cmd {
 	case askBackup:
 		ctx := m.newOp("asking the server for its databases; Esc stops")
 		return m.g.databases(ctx, m.op, a.database)
-	case makePlan:
-		ctx := m.newOp("checking what the restore needs; nothing is changed; Esc stops")
-		return m.g.plan(ctx, m.op, a)
 	case runBackup:
 		return m.launch(vault.Order{Kind: vault.KindBackup, Database: a.database}, vault.Secrets{})
 	case runVerify:
@@ -75,8 +73,6 @@ func (m *model) start(a action) tea.Cmd {
 			return m.launch(o, vault.Secrets{})
 		}
 		return m.tryKeys(o, a.files)
-	case runRestore:
-		return m.launchPlan(a.plan)
 	case launch:
 		return m.launch(a.order, a.secrets)
 	case cancelRun:
@@ -133,22 +129,6 @@ func (m *model) gotDatabases(msg databasesMsg) tea.Cmd {
 	default:
 		m.dialogs = append(m.dialogs, newChooseDatabase(msg.names, msg.preferred))
 	}
-	return nil
-}
-
-func (m *model) gotPlan(msg planMsg) tea.Cmd {
-	if !m.opDone(msg.op) {
-		return nil
-	}
-	if msg.err != nil {
-		m.dialogs = append(m.dialogs, newFailure("the restore could not be planned", msg.err))
-		return nil
-	}
-	m.dialogs = nil
-	if _, ok := m.page().(*planPage); ok {
-		m.pop()
-	}
-	m.pages = append(m.pages, newPlanPage(msg.plan, msg.file))
 	return nil
 }
 

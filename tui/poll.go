@@ -30,6 +30,8 @@ type known struct {
 	trail       vault.Trail
 	heard       bool // the activity came once
 	activityErr error
+
+	rows []activityRow // jobs and activity, merged
 }
 
 // running gives the jobs that go on, newest first.
@@ -143,6 +145,7 @@ func (m *model) gotActivity(msg activityMsg) tea.Cmd {
 	m.know.activityErr = msg.err
 	if msg.err == nil {
 		m.know.activity, m.know.trail, m.know.heard = msg.list, msg.trail, true
+		m.know.rows = rowsOf(m.know)
 	}
 	if m.readActivity.end() {
 		return m.g.activity()
@@ -155,12 +158,16 @@ func (m *model) gotActivity(msg activityMsg) tea.Cmd {
 func (m *model) gotJobs(msg jobsMsg) tea.Cmd {
 	k := m.know
 	k.jobsErr = msg.err
-	cmds := []tea.Cmd{m.nextPoll()}
+	var cmds []tea.Cmd
+	if msg.next {
+		cmds = append(cmds, m.nextPoll())
+	}
 	if msg.err != nil {
 		return tea.Batch(cmds...)
 	}
 	before, first := k.jobs, !k.seen
 	k.jobs, k.seen = msg.jobs, true
+	k.rows = rowsOf(k)
 	began, ended := jobChanges(before, msg.jobs)
 	switch {
 	case first:
@@ -201,5 +208,6 @@ func jobChanges(before, after []vault.Job) (began, ended bool) {
 func (k *known) addJob(j vault.Job) {
 	if _, ok := k.job(j.ID); !ok {
 		k.jobs = slices.Insert(slices.Clone(k.jobs), 0, j)
+		k.rows = rowsOf(k)
 	}
 }

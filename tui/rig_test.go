@@ -44,12 +44,13 @@ type fakeDesk struct {
 	try     func(ids vault.Identities) error
 	start   error // of Launch
 
-	mu      sync.Mutex
-	jobs    []vault.Job
-	done    []string // what changed something
-	orders  []vault.Order
-	secrets []vault.Secrets
-	planned []vault.RestoreOptions
+	mu       sync.Mutex
+	jobs     []vault.Job
+	done     []string // what changed something
+	orders   []vault.Order
+	secrets  []vault.Secrets
+	planned  []vault.RestoreOptions
+	unlocked []vault.Identities
 }
 
 // vault gives d as the screen takes it.
@@ -179,9 +180,15 @@ func (d *fakeDesk) open(ids vault.Identities) error {
 	return d.try(ids)
 }
 
-func (d *fakeDesk) UnlockRequest(context.Context, string) (string, error) { return "", nil }
-func (d *fakeDesk) Unlock(context.Context, string, vault.Identities) (string, string, error) {
-	return "", "", nil
+func (d *fakeDesk) UnlockRequest(context.Context, string) (string, error) {
+	return "pgvault-unlock-1:" + strings.Repeat("lVjbjtw2En3XVxDz", 60), nil
+}
+
+func (d *fakeDesk) Unlock(_ context.Context, id string, ids vault.Identities) (string, string, error) {
+	d.mu.Lock()
+	d.unlocked = append(d.unlocked, ids)
+	d.mu.Unlock()
+	return "opens " + id, "ops-2024", d.open(ids)
 }
 
 func (d *fakeDesk) TryKeys(_ context.Context, _ string, ids vault.Identities) (string, error) {
@@ -374,7 +381,7 @@ func (r *rig) until(what string, cond func() bool) {
 var special = map[string]rune{
 	"enter": tea.KeyEnter, "esc": tea.KeyEscape, "tab": tea.KeyTab, "up": tea.KeyUp, "down": tea.KeyDown,
 	"home": tea.KeyHome, "end": tea.KeyEnd, "pgup": tea.KeyPgUp, "pgdown": tea.KeyPgDown, "f1": tea.KeyF1,
-	"backspace": tea.KeyBackspace, "left": tea.KeyLeft, "right": tea.KeyRight, "delete": tea.KeyDelete,
+	"space": tea.KeySpace, "backspace": tea.KeyBackspace, "left": tea.KeyLeft, "right": tea.KeyRight, "delete": tea.KeyDelete,
 }
 
 func keyPress(name string) tea.KeyPressMsg {

@@ -91,16 +91,7 @@ type (
 		level   vault.Proof
 		files   []string
 	}
-	propose struct { // a name for the target of f
-		f *restoreForm
-	}
-	makePlan struct {
-		archive vault.Archive
-		target  string
-		files   []string
-	}
-	runRestore struct{ plan *vault.RestorePlan }
-	launch     struct { // start a runner and show it
+	launch struct { // start a runner and show it
 		order   vault.Order
 		secrets vault.Secrets
 	}

@@ -20,8 +20,8 @@ func checkColor(th theme, s string) string {
 	return s
 }
 
-// sectionLines are the lines of a section, each remedy below its line.
-func sectionLines(e env, sec setup.Section) []string {
+// setupLines are the lines of a section, each remedy below its line.
+func setupLines(e env, sec setup.Section) []string {
 	var out []string
 	for _, c := range sec.Lines {
 		for i, l := range wrapAt(e.th.text(c.Text), max(e.w-6, 8)) {
@@ -81,7 +81,7 @@ func (s *setupDetail) view(e env) block {
 	for _, l := range indented(e.th.text(s.section.Now), e.w) {
 		lines = append(lines, e.th.bold(l))
 	}
-	lines = append(append(lines, ""), sectionLines(e, s.section)...)
+	lines = append(append(lines, ""), setupLines(e, s.section)...)
 	s.lines, s.h = len(lines), max(e.h, 1)
 	s.top = max(min(s.top, s.lines-s.h), 0)
 	return block{lines: lines[s.top:min(s.top+s.h, len(lines))]}

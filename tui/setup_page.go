@@ -160,7 +160,7 @@ func (s *setupPage) below(e env, lines []string) []string {
 	} else {
 		foot = nil
 	}
-	detail := sectionLines(e, sec)
+	detail := setupLines(e, sec)
 	if len(detail) > room {
 		left := len(detail) - room + 1
 		detail = append(detail[:room-1:room-1], "   "+plural(int64(left), "more line")+": d shows all")

@@ -63,7 +63,7 @@ func (s *tablesPage) keys(e env) keymap {
 	k := archiveKeys(e, s.archive, true)
 	for i := range k {
 		if k[i].cmd == cmdTables {
-			k[i].off = "these are the tables"
+			k[i].off, k[i].line = "these are the tables", false
 		}
 	}
 	return append(k, moveKeys("line")...)

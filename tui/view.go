@@ -218,8 +218,12 @@ func (m *model) messageLine() string {
 		return " " + cutEnd(m.message, m.w-1)
 	}
 	run := m.know.running()
-	if m.place == placeActivity || len(run) == 0 {
-		return ""
+	if len(run) == 0 || m.place == placeActivity || m.place == placeHealth && m.h >= 20 && len(m.pages) == 1 {
+		return "" // the page tells it
 	}
-	return " " + m.th.live(cutEnd(goesOn(m.th, run, "goes on"), m.w-22)) + "   (3 shows it)"
+	more := "   (3 shows it)"
+	if m.w < 60 {
+		more = ""
+	}
+	return " " + m.th.live(cutEnd(goesOn(m.th, run, "goes on"), m.w-len(more)-1)) + more
 }

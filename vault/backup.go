@@ -71,11 +71,12 @@ func (b *backup) do(ctx context.Context) error {
 	if err := b.openKeys(ctx); err != nil {
 		return err
 	}
-	unlock, err := job.Lock(b.v.lockDir(), lockName(b.vf, b.o.Database), "a backup of "+b.o.Database)
+	unlock, err := job.Lock(b.v.lockDir(), lockName(b.vf, b.o.Database), "a backup of "+b.o.Database, b.o.job.id())
 	if err != nil {
 		return err
 	}
 	defer unlock()
+	b.o.job.locked()
 	if err := b.preflight(ctx); err != nil {
 		return err
 	}

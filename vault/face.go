@@ -88,6 +88,8 @@ type Desk interface {
 type BackupOptions struct {
 	Database string
 	Tags     []string
+
+	job *lockedJob // the job that this run is of, nil for none
 }
 
 // VerifyOptions say what to verify and how far.

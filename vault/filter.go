@@ -22,6 +22,9 @@ type term struct {
 // FilterWords is the help line of the filter.
 const FilterWords = "db:shop  age:>7d  proof:none  copies:<3  is:damaged  place:s3  !word"
 
+// FilterHelp says in one sentence what a filter is made of.
+const FilterHelp = "words: db:NAME age:>7d age:<12h proof:restored copies:<3 is:good|damaged|partial|foreign|pinned place:disk, or any text; ! before a word turns it round"
+
 // ParseFilter reads words separated by spaces: db:, age:, proof:, is:,
 // place:, copies: and free text; "!" before a word turns it round.
 func ParseFilter(s string) Filter {

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"pgvault/fault"
@@ -28,6 +27,14 @@ func (v *Vault) failedPath(vf *archive.VaultFile, database string) string {
 	return filepath.Join(v.c.StateDir, "last", lockName(vf, database)+".failed")
 }
 
+// failure is why the last backup of a database failed, as the state folder
+// remembers it for Status and Health: the four lines of its error. None of
+// them holds a secret.
+type failure struct {
+	At time.Time `json:"at"`
+	Explained
+}
+
 // rememberEnd notes for Status that a backup failed, or that none has since.
 // A run that was cancelled, or never began because another one holds the
 // lock, says nothing of the next. When it cannot be noted, Status still
@@ -40,23 +47,27 @@ func (v *Vault) rememberEnd(vf *archive.VaultFile, database string, err error) {
 	switch code := fault.CodeOf(err); {
 	case err == nil:
 		_ = os.Remove(path)
-	case code == fault.Cancelled || code == fault.Running || v.c.ReadOnly:
-	case os.MkdirAll(filepath.Dir(path), 0o700) == nil:
-		_ = os.WriteFile(path, []byte(v.now().UTC().Format(time.RFC3339Nano)+"\n"), 0o600)
+	case code == fault.Cancelled || code == fault.Running || v.writable() != nil:
+	default:
+		e := fault.As(err)
+		src, jerr := json.Marshal(failure{v.now().UTC(), Explained{What: e.What, Why: e.Why, Left: e.Left, Do: e.Do}})
+		if jerr == nil {
+			_ = v.writeState(path, src)
+		}
 	}
 }
 
-// failedAt is when the last backup failed, zero if it did not.
-func (v *Vault) failedAt(vf *archive.VaultFile, database string) time.Time {
+// failed is how the last backup failed, nil if it did not.
+func (v *Vault) failed(vf *archive.VaultFile, database string) *failure {
 	src, err := os.ReadFile(v.failedPath(vf, database))
 	if err != nil {
-		return time.Time{}
+		return nil
 	}
-	at, err := time.Parse(time.RFC3339, strings.TrimSpace(string(src)))
-	if err != nil {
-		return time.Time{}
+	var f failure
+	if json.Unmarshal(src, &f) != nil || f.At.IsZero() {
+		return nil
 	}
-	return at
+	return &f
 }
 
 // lastRun is nil where nothing (readable) is remembered.
@@ -82,10 +93,7 @@ func (v *Vault) rememberRun(vf *archive.VaultFile, database string, c *archive.C
 	}
 	src, err := json.Marshal(l)
 	path := v.lastRunPath(vf, database)
-	if err != nil || os.MkdirAll(filepath.Dir(path), 0o700) != nil {
-		return
-	}
-	if os.WriteFile(path+".new", src, 0o600) == nil {
-		_ = os.Rename(path+".new", path)
+	if err == nil {
+		_ = v.writeState(path, src)
 	}
 }

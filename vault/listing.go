@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 
@@ -15,13 +16,30 @@ import (
 // folder is what a listing of the place says of one archive's folder.
 type folder struct {
 	database, id string
-	objects      map[string]int64 // size by name within the folder
-	names        []string         // whole names
+	objects      map[string]store.Info // by name within the folder
+	names        []string              // whole names
 }
 
 // folders lists every archive's folder of the vault that has a manifest:
 // one without never became an archive. database "" means all.
 func (v *Vault) folders(ctx context.Context, place store.Store, database string) ([]folder, error) {
+	all, err := v.allFolders(ctx, place, database)
+	if err != nil {
+		return nil, err
+	}
+	out := slices.DeleteFunc(all, func(f folder) bool { _, ok := f.objects[archive.ManifestName]; return !ok })
+	sort.Slice(out, func(i, j int) bool {
+		if out[i].id != out[j].id {
+			return out[i].id > out[j].id
+		}
+		return out[i].database < out[j].database
+	})
+	return out, nil
+}
+
+// allFolders lists every folder that has an archive's place in the vault, in
+// no order, also those that never became an archive.
+func (v *Vault) allFolders(ctx context.Context, place store.Store, database string) ([]folder, error) {
 	prefix := v.c.Name + "/"
 	if database != "" {
 		prefix += archive.EncodeName(database) + "/"
@@ -42,33 +60,27 @@ func (v *Vault) folders(ctx context.Context, place store.Store, database string)
 		}
 		key := f[1] + "/" + f[2]
 		if byPath[key] == nil {
-			byPath[key] = &folder{database: name, id: f[2], objects: map[string]int64{}}
+			byPath[key] = &folder{database: name, id: f[2], objects: map[string]store.Info{}}
 		}
-		byPath[key].objects[f[3]] = info.Size
+		byPath[key].objects[f[3]] = info
 		byPath[key].names = append(byPath[key].names, info.Name)
 	}
-	var out []folder
+	out := make([]folder, 0, len(byPath))
 	for _, f := range byPath {
-		if _, ok := f.objects[archive.ManifestName]; ok {
-			out = append(out, *f)
-		}
+		out = append(out, *f)
 	}
-	sort.Slice(out, func(i, j int) bool {
-		if out[i].id != out[j].id {
-			return out[i].id > out[j].id
-		}
-		return out[i].database < out[j].database
-	})
 	return out, nil
 }
 
 // List gives every archive of the vault, newest first. One that cannot be
 // trusted is in it, with its state and the reason.
 func (v *Vault) List(ctx context.Context) ([]Archive, error) {
-	list, err := v.list(ctx, "")
-	return list, err
+	l, err := v.Listing(ctx, true)
+	return l.Archives, err
 }
 
+// list reads and checks every archive of a database; nothing that is
+// remembered is used.
 func (v *Vault) list(ctx context.Context, database string) ([]Archive, error) {
 	place, vf, trust, err := v.open(ctx)
 	if err != nil {
@@ -123,7 +135,7 @@ func (v *Vault) open(ctx context.Context) (store.Store, *archive.VaultFile, *arc
 // describe opens one archive's manifest and says what is known of it. The
 // error is not nil only when the place itself failed.
 func (v *Vault) describe(ctx context.Context, place store.Store, vf *archive.VaultFile, trust *archive.Trust, f folder) (Archive, *archive.Opened, error) {
-	a := Archive{ID: f.id, Database: f.database, State: "good", Recipient: []string{}, Copies: []Copy{}}
+	a := Archive{ID: f.id, Database: f.database, State: "good", Pinned: f.pinned(), Recipient: []string{}, Copies: []Copy{}}
 	o, err := archive.Open(ctx, place, trust, vf.ID, v.c.Name, f.database, f.id)
 	if err != nil {
 		if ctx.Err() != nil || fault.CodeOf(err) == fault.PlaceUnreachable {
@@ -140,7 +152,7 @@ func (v *Vault) describe(ctx context.Context, place store.Store, vf *archive.Vau
 	a.fill(o.Manifest)
 	a.digest = o.Digest
 	for _, p := range o.Manifest.Parts {
-		if size, ok := f.objects[p.Name]; !ok || size != p.Size {
+		if i, ok := f.objects[p.Name]; !ok || i.Size != p.Size {
 			a.State, a.Reason = "damaged", fmt.Sprintf("part %s is missing or has another size", p.Name)
 		}
 	}

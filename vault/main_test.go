@@ -157,7 +157,7 @@ func create(t *testing.T, name, how string) {
 }
 
 // dropAfter drops a database at the test's end.
-func dropAfter(t *testing.T, name string) {
+func dropAfter(t testing.TB, name string) {
 	t.Cleanup(func() {
 		if err := pg.DropDatabase(context.Background(), settings(), name); err != nil {
 			t.Errorf("drop %q: %v", name, err)

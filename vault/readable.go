@@ -20,6 +20,11 @@ func (b *backup) selfCheck(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	unlock, err := b.v.reading(o)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	keys := b.once.Keys()
 	if err := readThrough(ctx, b.run, o, keys); err != nil {
 		b.v.addProof(ctx, o, b.signer, archive.ProofFile{Level: string(ProofReadable), Result: "failed", Key: keys.Names(), Note: oneLine(err)})

@@ -32,6 +32,14 @@ func (v *Vault) apply(ctx context.Context, r *restoration, p *RestorePlan) error
 	if err := p.refusal(); err != nil {
 		return err
 	}
+	if err := v.writable(); err != nil {
+		return err
+	}
+	unlock, err := v.reading(r.o)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	if r.only == nil {
 		r.enter(StageCheck)
 		if err := r.check(ctx); err != nil {

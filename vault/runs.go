@@ -55,12 +55,14 @@ const (
 
 // Job is one run, whoever started it, as its folder tells.
 type Job struct {
-	ID       string    `json:"id"` // time of start in UTC and four hex digits: 20261122T213000Z-7f3a
+	ID       string    `json:"id"`    // time of start in UTC and four hex digits: 20261122T213000Z-7f3a
+	Vault    string    `json:"vault"` // its name: a state folder may serve several
 	Order    Order     `json:"order"`
 	Archive  string    `json:"archive,omitempty"` // id of the archive made or read, once known
 	Target   string    `json:"target,omitempty"`  // restore: the database written into, once known
 	Actor    Actor     `json:"actor"`
 	State    JobState  `json:"state"`
+	PID      int       `json:"pid"` // of the runner
 	Started  time.Time `json:"started"`
 	Ended    time.Time `json:"ended,omitzero"` // a job that died: when it was last heard of
 	Stage    Stage     `json:"stage,omitempty"`

@@ -7,6 +7,7 @@ import (
 
 	"pgvault/fault"
 	"pgvault/pg"
+	"pgvault/vault/archive"
 	"pgvault/vault/job"
 )
 
@@ -32,26 +33,41 @@ func (v *Vault) Status(ctx context.Context) ([]DatabaseStatus, error) {
 	if err != nil && fault.CodeOf(err) != fault.NoVault {
 		return nil, err
 	}
-	names, err := v.Databases(ctx)
-	if err != nil { // the server is down: tell at least of those that have archives
-		names = append(names, v.c.Configured...)
-	}
-	for _, a := range list {
-		names = append(names, a.Database)
-	}
-	slices.Sort(names)
-	names = slices.Compact(names)
-	out := []DatabaseStatus{}
-	for _, name := range names {
-		out = append(out, v.statusOf(ctx, name, list))
-	}
+	out, _ := v.statusFrom(ctx, list)
 	return out, nil
 }
 
-func (v *Vault) statusOf(ctx context.Context, name string, list []Archive) DatabaseStatus {
+// statusFrom is Status on a listing. The error is why the server could not
+// be asked which databases there are; those configured by name and those
+// that have archives are told of all the same.
+func (v *Vault) statusFrom(ctx context.Context, list []Archive) ([]DatabaseStatus, error) {
+	names, err := v.Databases(ctx)
+	if err != nil {
+		names = append(names, v.c.Configured...)
+	}
+	byName := map[string][]Archive{}
+	for _, a := range list {
+		if byName[a.Database] == nil {
+			names = append(names, a.Database)
+		}
+		byName[a.Database] = append(byName[a.Database], a)
+	}
+	slices.Sort(names)
+	names = slices.Compact(names)
+	vf := v.knownVault(ctx)
+	out := []DatabaseStatus{}
+	for _, name := range names {
+		out = append(out, v.statusOf(vf, name, byName[name]))
+	}
+	return out, err
+}
+
+// statusOf is one database's status; list is its archives, newest first, and
+// vf is nil where there is no vault yet.
+func (v *Vault) statusOf(vf *archive.VaultFile, name string, list []Archive) DatabaseStatus {
 	s := DatabaseStatus{Database: name, State: "never", MaxAgeSeconds: int64(v.c.Of(name).MaxAge / time.Second)}
 	for _, a := range list {
-		if a.Database != name || a.State != "good" {
+		if a.State != "good" {
 			continue
 		}
 		if s.LastGood == nil {
@@ -71,11 +87,10 @@ func (v *Vault) statusOf(ctx context.Context, name string, list []Archive) Datab
 			s.State = "late"
 		}
 	}
-	vf, err := v.vaultFile(ctx, nil)
-	if err != nil {
+	if vf == nil {
 		return s
 	}
-	if at := v.failedAt(vf, name); !at.IsZero() && (s.LastGood == nil || at.After(*s.LastGood)) {
+	if f := v.failed(vf, name); f != nil && (s.LastGood == nil || f.At.After(*s.LastGood)) {
 		s.State = "failed"
 	}
 	if job.Held(v.lockDir(), lockName(vf, name)) {

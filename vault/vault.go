@@ -35,6 +35,7 @@ type Config struct {
 	PlaceName   string
 	StateDir    string
 	ReadOnly    bool
+	Runner      []string // starts pgvault with this same configuration, without a verb; empty: no job can be launched
 
 	RecipientsFile string
 	AllowOne       bool   // one recipient is enough
@@ -65,6 +66,12 @@ type Vault struct {
 
 	mu sync.Mutex
 	vf *archive.VaultFile
+	by string // who asks, see ActAs
+
+	past past // what Activity remembers between two calls
+
+	listed  *remembered // the last listing
+	written time.Time   // when it was last written to the state folder
 
 	asked asked // requests to unlock that wait for an answer
 }
@@ -87,13 +94,6 @@ func (v *Vault) Places() []string { return []string{v.c.PlaceName} }
 
 // ReadOnly tells whether runs are refused.
 func (v *Vault) ReadOnly() bool { return v.c.ReadOnly }
-
-func (v *Vault) writable() error {
-	if v.c.ReadOnly {
-		return &fault.Error{What: "this pgvault is read-only", Why: "it was started with --read-only", Left: "nothing was started", Do: "start it without --read-only", Code: fault.Refused}
-	}
-	return nil
-}
 
 func (v *Vault) place() (store.Store, error) {
 	if v.c.Place == nil {

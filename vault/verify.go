@@ -53,6 +53,11 @@ func (v *Vault) verify(ctx context.Context, r *run, o *archive.Opened, opts Veri
 			return err
 		}
 	}
+	unlock, err := v.reading(o)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	signer, err := archive.LoadSigner(v.c.SigningKey)
 	if err != nil {
 		r.warn("no proof is written: " + err.Error())

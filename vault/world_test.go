@@ -24,7 +24,7 @@ import (
 
 // world is a vault of its own with two recipients, in a folder of its own.
 type world struct {
-	t    *testing.T
+	t    testing.TB
 	dir  string
 	conf Config
 	db   Database // what holds for every database
@@ -33,7 +33,7 @@ type world struct {
 
 // newWorld makes the keys and an empty place. Fields may be changed before
 // the vault is asked for anything.
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{t: t, dir: t.TempDir(), db: Database{Jobs: 2, Keep: retention.Policy{Last: 2}}}
 	for _, name := range []string{"duty", "safe"} {
@@ -178,7 +178,7 @@ func (p *tape) ok(t *testing.T) *tape {
 }
 
 // check holds what is true of every run, however it ends.
-func (p *tape) check(t *testing.T) {
+func (p *tape) check(t testing.TB) {
 	t.Helper()
 	dones := all[RunDone](p)
 	if len(dones) != 1 {
@@ -211,7 +211,7 @@ func (p *tape) check(t *testing.T) {
 	}
 }
 
-func (p *tape) checkProgress(t *testing.T) {
+func (p *tape) checkProgress(t testing.TB) {
 	t.Helper()
 	var stage Stage
 	for _, e := range p.events {
@@ -234,7 +234,7 @@ func (p *tape) checkProgress(t *testing.T) {
 }
 
 // fourLines fails the test unless an error says what, why, left and do.
-func fourLines(t *testing.T, err error) {
+func fourLines(t testing.TB, err error) {
 	t.Helper()
 	var f *fault.Error
 	if !errors.As(err, &f) {

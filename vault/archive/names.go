@@ -17,6 +17,8 @@ const (
 	ManifestName  = "manifest.json"
 	SignatureName = "manifest.json.sig"
 	VaultName     = "vault.json"
+	PinName       = "pin.json"
+	DeletedName   = "deleted.json"
 )
 
 var idPattern = regexp.MustCompile(`^[0-9]{8}T[0-9]{6}Z-[0-9a-f]{4}$`)

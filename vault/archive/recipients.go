@@ -26,6 +26,9 @@ type Recipients struct {
 	pq     bool
 }
 
+// OneTimeName is how proofs name the key of a backup's own self-check.
+const OneTimeName = "one-time key"
+
 // The kinds of recipient.
 const (
 	KindX25519 = "X25519"
@@ -198,5 +201,5 @@ func NewOneTime(r *Recipients) (*OneTime, error) {
 
 // Keys gives the identity in the form that readers take.
 func (o *OneTime) Keys() *Keys {
-	return &Keys{ids: []namedIdentity{{o.identity, "one-time key"}}, names: []string{"one-time key"}}
+	return &Keys{ids: []namedIdentity{{o.identity, OneTimeName}}, names: []string{OneTimeName}}
 }

@@ -40,9 +40,9 @@ func DescribeSecret(b []byte) SecretState {
 		return SecretState{State: "x", Text: "this is a public key; what opens archives is its secret half"}
 	case bytes.HasPrefix(b, []byte(answerPrefix)):
 		if _, err := unpackText(answerPrefix, string(b)); err != nil {
-			return SecretState{Text: fmt.Sprintf("%s…, %d characters, not whole yet", answerPrefix, len(b))}
+			return SecretState{Text: fmt.Sprintf("%s..., %d characters, not whole yet", answerPrefix, len(b))}
 		}
-		return SecretState{State: "ok", Text: fmt.Sprintf("%s…, %d characters, checksum ok", answerPrefix, len(b))}
+		return SecretState{State: "ok", Text: fmt.Sprintf("%s..., %d characters, checksum ok", answerPrefix, len(b))}
 	case bytes.HasPrefix(b, []byte(requestPrefix)):
 		return SecretState{State: "x", Text: "this is the request itself; paste the answer, which begins with " + answerPrefix}
 	}
@@ -85,7 +85,7 @@ func describeLine(b []byte) SecretState {
 		if !bytes.HasPrefix(bytes.ToUpper(b), []byte(k.prefix)) {
 			continue
 		}
-		text := fmt.Sprintf("%s…, %d characters", k.prefix, len(b))
+		text := fmt.Sprintf("%s..., %d characters", k.prefix, len(b))
 		switch {
 		case len(b) < k.length:
 			return SecretState{Text: fmt.Sprintf("%s of %d", text, k.length)}
@@ -99,7 +99,7 @@ func describeLine(b []byte) SecretState {
 	if bytes.HasPrefix(b, []byte("AGE-PLUGIN-")) {
 		name, _, err := plugin.ParseIdentity(string(b))
 		if err != nil {
-			return SecretState{Text: fmt.Sprintf("AGE-PLUGIN-…, %d characters, not whole yet", len(b))}
+			return SecretState{Text: fmt.Sprintf("AGE-PLUGIN-..., %d characters, not whole yet", len(b))}
 		}
 		return SecretState{State: "ok", Text: fmt.Sprintf("identity of age-plugin-%s, %d characters, checksum ok", name, len(b))}
 	}
@@ -108,7 +108,7 @@ func describeLine(b []byte) SecretState {
 			return SecretState{Text: fmt.Sprintf("%d characters", len(b))}
 		}
 	}
-	return SecretState{State: "x", Text: fmt.Sprintf("%d characters that begin no kind of key: AGE-SECRET-KEY-1…, AGE-PLUGIN-…, an SSH private key, or %s…", len(b), answerPrefix)}
+	return SecretState{State: "x", Text: fmt.Sprintf("%d characters that begin no kind of key: AGE-SECRET-KEY-1..., AGE-PLUGIN-..., an SSH private key, or %s...", len(b), answerPrefix)}
 }
 
 func describePEM(b []byte) SecretState {

@@ -25,6 +25,7 @@ import (
 const (
 	ManifestNamespace = "pgvault-manifest@v1"
 	ProofNamespace    = "pgvault-proof@v1"
+	PinNamespace      = "pgvault-pin@v1"
 )
 
 // maxSignature bounds a detached signature.
@@ -72,9 +73,13 @@ func LoadSigner(path string) (*Signer, error) {
 }
 
 // PublicOf gives the public half of the signing key in path, in
-// authorized_keys form. It asks no agent: who only reads needs no signer.
+// authorized_keys form. It asks no agent: who only reads needs no signer, and
+// who may not read the key itself finds its public half in path.pub.
 func PublicOf(path string) (string, error) {
 	src, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrPermission) { // who may only look has the public half beside it
+		src, err = os.ReadFile(path + ".pub")
+	}
 	if err == nil {
 		if pub, _, _, _, perr := ssh.ParseAuthorizedKey(src); perr == nil {
 			return string(bytes.TrimSpace(ssh.MarshalAuthorizedKey(pub))), nil
@@ -185,6 +190,21 @@ func parseTrusted(line []byte) (trusted, error) {
 // restricts tells an option that changes what the key may sign.
 func restricts(option string) bool {
 	return strings.EqualFold(option, "cert-authority") || strings.ContainsAny(option, "=\"")
+}
+
+// Digest is one word for all keys of the set and what they may sign, equal
+// for equal sets.
+func (t *Trust) Digest() string {
+	var lines []string
+	for _, k := range t.keys {
+		ns := "*"
+		if k.namespaces != nil {
+			ns = strings.Join(k.namespaces, ",")
+		}
+		lines = append(lines, ns+" "+string(ssh.MarshalAuthorizedKey(k.key)))
+	}
+	slices.Sort(lines)
+	return Digest([]byte(strings.Join(slices.Compact(lines), "")))
 }
 
 // Verify tells whether sig is a signature of message by a trusted key.

@@ -1,12 +1,12 @@
-// Package job is what makes a run exclusive. A lock is the kernel's flock
-// on a file that is never removed: it ends with the process that holds it,
-// however that process ends, so that no stale lock can remain.
 package job
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"strings"
+	"time"
 
 	"github.com/gofrs/flock"
 
@@ -14,9 +14,11 @@ import (
 )
 
 // Lock takes the lock named name (one path element) in dir, which is made
-// 0700. When another process holds it, the error is fault.Running at once.
-// The returned function releases it.
-func Lock(dir, name, what string) (func(), error) {
+// 0700; it ends with the process, however that ends, so that no stale lock can
+// remain. holder is the id of the job that takes it, "" for none. When
+// another process holds it, the error is fault.Running at once and names its
+// job. The returned function releases it.
+func Lock(dir, name, what, holder string) (func(), error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, stateError(dir, err)
 	}
@@ -27,10 +29,51 @@ func Lock(dir, name, what string) (func(), error) {
 	}
 	if !got {
 		_ = l.Close()
-		return nil, &fault.Error{Op: "lock", What: what + " is already running", Why: "another process holds " + l.Path(),
-			Left: "that run goes on; nothing else was started", Do: "wait for it, or look who holds it: fuser " + l.Path(), Code: fault.Running}
+		return nil, heldError(l.Path(), what)
 	}
-	return func() { _ = l.Unlock() }, nil
+	if err := os.WriteFile(l.Path(), []byte(holder+"\n"), 0o600); err != nil && holder != "" {
+		_ = l.Unlock()
+		return nil, stateError(dir, err)
+	}
+	return func() {
+		_ = os.Truncate(l.Path(), 0) // nobody's any more
+		_ = l.Unlock()
+	}, nil
+}
+
+func heldError(path, what string) error {
+	e := &fault.Error{Op: "lock", What: what + " is already running", Why: "another process holds " + path,
+		Left: "that run goes on; nothing else was started", Do: "wait for it, or look who holds it: fuser " + path, Code: fault.Running}
+	id := readHolder(path)
+	for end := time.Now().Add(100 * time.Millisecond); id == "" && time.Now().Before(end); id = readHolder(path) {
+		time.Sleep(5 * time.Millisecond) // it may have taken the lock a moment ago
+	}
+	if id != "" {
+		e.Why, e.Do = "job "+id+" holds the lock", "pgvault job watch "+id
+	}
+	return e
+}
+
+// Holder gives the id of the job that holds a lock, "" when it is free or no
+// job's.
+func Holder(dir, name string) string {
+	if !Held(dir, name) {
+		return ""
+	}
+	return readHolder(filepath.Join(dir, name+".lock"))
+}
+
+func readHolder(path string) string {
+	f, err := openRegular(path)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	src, err := io.ReadAll(io.LimitReader(f, 100))
+	if id := strings.TrimSpace(string(src)); err == nil && ValidID(id) {
+		return id
+	}
+	return ""
 }
 
 // takeLock tries to lock. Held takes the lock for an instant, shared: who

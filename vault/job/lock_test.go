@@ -15,10 +15,13 @@ import (
 )
 
 // TestMain is also the other process of these tests: it takes a lock and
-// holds it until its standard input ends.
+// holds it until its standard input ends, or is a runner (spawn_test.go).
 func TestMain(m *testing.M) {
+	if what := os.Getenv("PGVAULT_TEST_RUNNER"); what != "" {
+		os.Exit(beRunner(what))
+	}
 	if dir := os.Getenv("PGVAULT_TEST_LOCK"); dir != "" {
-		unlock, err := Lock(dir, "db", "a backup of db")
+		unlock, err := Lock(dir, "db", "a backup of db", "")
 		fmt.Println(fault.CodeOf(err))
 		if err == nil {
 			_, _ = bufio.NewReader(os.Stdin).ReadString(0)
@@ -62,12 +65,15 @@ func TestLockOfAnotherProcess(t *testing.T) {
 	if code != "0" || !Held(dir, "db") || Held(dir, "other") {
 		t.Errorf("the other process got code %s, Held %v", code, Held(dir, "db"))
 	}
-	_, err := Lock(dir, "db", "a backup of db")
+	_, err := Lock(dir, "db", "a backup of db", "")
+	if e := fault.As(err); strings.Contains(e.Why, "job ") || Holder(dir, "db") != "" {
+		t.Errorf("the lock of no job names one: %+v", e)
+	}
 	e := fault.As(err)
 	if e.Code != fault.Running || e.What == "" || e.Why == "" || e.Left == "" || e.Do == "" {
 		t.Errorf("%+v", e)
 	}
-	if unlock, err := Lock(dir, "other", "x"); err != nil {
+	if unlock, err := Lock(dir, "other", "x", ""); err != nil {
 		t.Error(err)
 	} else {
 		unlock()
@@ -78,7 +84,7 @@ func TestLockOfAnotherProcess(t *testing.T) {
 	if Held(dir, "db") {
 		t.Error("held by a dead process")
 	}
-	unlock, err := Lock(dir, "db", "a backup of db")
+	unlock, err := Lock(dir, "db", "a backup of db", "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +105,7 @@ func TestTwentyAtOnce(t *testing.T) {
 	release := make(chan struct{})
 	for range 20 {
 		wg.Go(func() {
-			unlock, err := Lock(dir, "db", "x")
+			unlock, err := Lock(dir, "db", "x", "")
 			if err != nil {
 				if fault.CodeOf(err) != fault.Running {
 					t.Error(err)
@@ -139,7 +145,7 @@ func TestLookingIsNotHolding(t *testing.T) {
 		})
 	}
 	for range 2000 {
-		unlock, err := Lock(dir, "db", "x")
+		unlock, err := Lock(dir, "db", "x", "")
 		if err != nil {
 			t.Errorf("refused though nobody held it: %v", err)
 			break
@@ -155,7 +161,7 @@ func TestStateFolderUnusable(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, err := Lock(filepath.Join(file, "locks"), "db", "x")
+	_, err := Lock(filepath.Join(file, "locks"), "db", "x", "")
 	if e := fault.As(err); err == nil || e.Why == "" || e.Left == "" || e.Do == "" {
 		t.Errorf("%+v", e)
 	}
@@ -163,7 +169,7 @@ func TestStateFolderUnusable(t *testing.T) {
 
 func TestLockFilesArePrivate(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "state", "locks")
-	unlock, err := Lock(dir, "db", "x")
+	unlock, err := Lock(dir, "db", "x", "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,5 +178,22 @@ func TestLockFilesArePrivate(t *testing.T) {
 		if st, err := os.Stat(path); err != nil || st.Mode().Perm() != want {
 			t.Errorf("%s: %v, %v", path, st.Mode(), err)
 		}
+	}
+}
+
+// TestLockNamesItsJob for whom it keeps out.
+func TestLockNamesItsJob(t *testing.T) {
+	dir, id := t.TempDir(), "20261122T213000Z-7f3a"
+	unlock, err := Lock(dir, "db", "a backup of db", id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = Lock(dir, "db", "a backup of db", "20261122T213001Z-0000")
+	if e := fault.As(err); e.Code != fault.Running || !strings.Contains(e.Why, id) || !strings.Contains(e.Do, id) || Holder(dir, "db") != id {
+		t.Errorf("%+v, holder %q", e, Holder(dir, "db"))
+	}
+	unlock()
+	if got := Holder(dir, "db"); got != "" {
+		t.Errorf("a free lock is held by %q", got)
 	}
 }

@@ -46,6 +46,18 @@ var ErrClosed = errors.New("the writer has ended")
 type Info struct {
 	Name string // slash-separated, relative to the place's root
 	Size int64  // bytes
+
+	// Stamp is another one when the object of this name was replaced or its
+	// bytes were changed. It is compared for equality, never read; two
+	// empty ones tell nothing. Only List fills it, and it leaves it empty
+	// where the place cannot know.
+	Stamp string
+}
+
+// Capacity is what a Store may offer beside Free: the whole size, too, in
+// bytes. Either is -1 when unknown.
+type Capacity interface {
+	Capacity(ctx context.Context) (free, total int64, err error)
 }
 
 // Store is one place. Its methods may be called from several goroutines at

@@ -4,7 +4,8 @@
 // # Layout
 //
 // An object is a file of its name below the folder, mode 0600; the folders
-// between are 0700. Both hold under any umask.
+// between are 0700. Where the place's own folder is 0750, they are 0640
+// and 0750: its group may look. All of it holds under any umask.
 //
 // # Publishing
 //
@@ -21,8 +22,8 @@
 //
 // # Trust
 //
-// The folder must belong to the user who runs pgvault and be writable by
-// nobody else. Every access goes through os.Root and follows no symbolic
+// The folder must belong to the user who runs pgvault, or for who only reads
+// ([OpenToRead]) to the one that is trusted, and be writable by nobody else. Every access goes through os.Root and follows no symbolic
 // link below the folder.
 package disk
 
@@ -45,15 +46,22 @@ import (
 	"pgvault/fault"
 )
 
+// The modes of what is made, in a place of one user and in one whose group
+// may look.
 const (
-	folderMode = 0o700
-	fileMode   = 0o600
+	folderMode      = 0o700
+	fileMode        = 0o600
+	groupFolderMode = 0o750
+	groupFileMode   = 0o640
 )
 
 // Disk is one folder. It implements store.Store and store.RandomAccess.
 type Disk struct {
-	path string
-	root *os.Root
+	path  string
+	root  *os.Root
+	group bool // the group may look
+	owner int  // user id that the folders must have
+	read  bool // nothing is written or removed
 
 	// What the file system is taken to be able to do; tests turn these off
 	// to run the fallbacks on any file system.
@@ -110,7 +118,14 @@ func Path(place string) (string, error) {
 // Open opens an existing folder, given as a URL (file:/path) or a path. It
 // refuses a folder that is not there, is no folder, belongs to another user
 // or can be written by others.
-func Open(place string) (*Disk, error) {
+func Open(place string) (*Disk, error) { return open(place, os.Geteuid(), false) }
+
+// OpenToRead opens a folder that belongs to the user owner, whom the caller
+// trusts as much as itself: all that reads works, all that changes is
+// refused.
+func OpenToRead(place string, owner int) (*Disk, error) { return open(place, owner, true) }
+
+func open(place string, owner int, read bool) (*Disk, error) {
 	path, err := Path(place)
 	if err != nil {
 		return nil, err
@@ -119,10 +134,11 @@ func Open(place string) (*Disk, error) {
 	if err != nil {
 		return nil, openFault(path, err)
 	}
-	d := &Disk{path: path, root: root}
+	d := &Disk{path: path, root: root, owner: owner, read: read}
 	fi, err := root.Stat(".")
 	if err == nil {
-		err = trusted(path, fi)
+		d.group = fi.Mode().Perm()&0o077 == 0o050
+		err = d.trusted(path, fi)
 	}
 	if err != nil {
 		return nil, errors.Join(err, root.Close())
@@ -172,7 +188,7 @@ func makeFolder(path string) error {
 
 // trusted refuses a folder that others could change. As root, too: what
 // another user owns, that user can replace.
-func trusted(path string, fi fs.FileInfo) error {
+func (d *Disk) trusted(path string, fi fs.FileInfo) error {
 	refuse := func(why, do string) error {
 		return &fault.Error{
 			Op: "place", Code: fault.Refused,
@@ -181,7 +197,11 @@ func trusted(path string, fi fs.FileInfo) error {
 		}
 	}
 	st := fi.Sys().(*syscall.Stat_t)
-	if uid := os.Geteuid(); int(st.Uid) != uid {
+	if uid := d.owner; int(st.Uid) != uid && d.read {
+		return refuse(
+			fmt.Sprintf("it belongs to %s, the vault to %s", userName(int(st.Uid)), userName(uid)),
+			fmt.Sprintf("Ask %s to give it back: chown -R %s %s", userName(int(st.Uid)), userName(uid), shell(path)))
+	} else if int(st.Uid) != uid {
 		return refuse(
 			fmt.Sprintf("it belongs to %s, pgvault runs as %s", userName(int(st.Uid)), userName(uid)),
 			fmt.Sprintf("Run pgvault as %s, or give the folder away: chown -R %s %s", userName(int(st.Uid)), userName(uid), shell(path)))
@@ -192,6 +212,26 @@ func trusted(path string, fi fs.FileInfo) error {
 			"Take that right away: chmod go-w "+shell(path))
 	}
 	return nil
+}
+
+// modes gives the modes of folders and files that are made here.
+func (d *Disk) modes() (folder, file fs.FileMode) {
+	if d.group {
+		return groupFolderMode, groupFileMode
+	}
+	return folderMode, fileMode
+}
+
+// writable refuses what changes something in a place opened to read.
+func (d *Disk) writable() error {
+	if !d.read {
+		return nil
+	}
+	return &fault.Error{
+		Op: "place", Code: fault.Refused,
+		What: "the place " + d.path + " was opened to look", Why: "it belongs to " + userName(d.owner),
+		Left: "Nothing was changed there.", Do: "Run pgvault as " + userName(d.owner) + ".",
+	}
 }
 
 // String gives the place as a URL.
@@ -208,6 +248,17 @@ func (d *Disk) Free(ctx context.Context) (int64, error) {
 		return -1, err
 	}
 	return int64(st.Bavail) * st.Bsize, nil
+}
+
+// Capacity implements store.Capacity.
+func (d *Disk) Capacity(ctx context.Context) (free, total int64, err error) {
+	st, err := d.statfs(ctx)
+	if err != nil {
+		return -1, -1, err
+	}
+	// What is kept for root is not there for a vault: total is what df calls
+	// used and available together.
+	return int64(st.Bavail) * st.Bsize, int64(st.Blocks-st.Bfree+st.Bavail) * st.Bsize, nil
 }
 
 func (d *Disk) statfs(ctx context.Context) (unix.Statfs_t, error) {

@@ -84,8 +84,9 @@ func (d *Disk) folders(dir string, create bool) (c chain, err error) {
 func (d *Disk) step(up *os.Root, e, walked string, create bool) (*os.Root, error) {
 	fi, err := up.Lstat(e)
 	if create && errors.Is(err, fs.ErrNotExist) {
-		if err := up.Mkdir(e, folderMode); err == nil {
-			if err := up.Chmod(e, folderMode); err != nil { // the umask may have taken too much
+		mode, _ := d.modes()
+		if err := up.Mkdir(e, mode); err == nil {
+			if err := up.Chmod(e, mode); err != nil { // the umask may have taken too much
 				return nil, err
 			}
 		} else if !errors.Is(err, fs.ErrExist) {
@@ -101,7 +102,7 @@ func (d *Disk) step(up *os.Root, e, walked string, create bool) (*os.Root, error
 	case !fi.IsDir():
 		return nil, &fs.PathError{Op: "open", Path: walked, Err: syscall.ENOTDIR}
 	case create:
-		if err := trusted(d.path+"/"+walked, fi); err != nil {
+		if err := d.trusted(d.path+"/"+walked, fi); err != nil {
 			return nil, err
 		}
 	}

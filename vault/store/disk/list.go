@@ -2,12 +2,16 @@ package disk
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"io/fs"
 	"os"
 	"slices"
 	"strings"
 	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"pgvault/vault/store"
 )
@@ -70,23 +74,23 @@ func (d *Disk) scanFolder(ctx context.Context, dir *os.Root, prefix string, out 
 	}
 	entries, err := f.ReadDir(-1)
 	if err == nil {
-		err = d.scanEntries(ctx, dir, entries, prefix, out)
+		err = d.scanEntries(ctx, dir, f, entries, prefix, out)
 	}
 	return errors.Join(err, f.Close())
 }
 
-func (d *Disk) scanEntries(ctx context.Context, dir *os.Root, entries []fs.DirEntry, prefix string, out *scanned) error {
+func (d *Disk) scanEntries(ctx context.Context, dir *os.Root, f *os.File, entries []fs.DirEntry, prefix string, out *scanned) error {
 	for _, e := range entries {
 		name := prefix + e.Name()
 		switch {
 		case name == "lost+found":
 		case e.Type().IsRegular() && strings.HasPrefix(e.Name(), store.TempPrefix):
-			if err := addFile(&out.leftovers, e, name); err != nil {
+			if err := addFile(&out.leftovers, f, e, name); err != nil {
 				return err
 			}
 		case store.ValidName(name) != nil:
 		case e.Type().IsRegular():
-			if err := addFile(&out.objects, e, name); err != nil {
+			if err := addFile(&out.objects, f, e, name); err != nil {
 				return err
 			}
 		case e.IsDir():
@@ -105,14 +109,36 @@ func (d *Disk) scanEntries(ctx context.Context, dir *os.Root, entries []fs.DirEn
 	return nil
 }
 
-func addFile(list *[]store.Info, e fs.DirEntry, name string) error {
-	fi, err := e.Info()
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil // removed while we looked
+// addFile looks at an entry of the open folder f, never at a path.
+func addFile(list *[]store.Info, f *os.File, e fs.DirEntry, name string) error {
+	var st unix.Stat_t
+	err := unix.Fstatat(int(f.Fd()), e.Name(), &st, unix.AT_SYMLINK_NOFOLLOW)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return nil // removed or replaced while we looked
 	}
 	if err != nil {
-		return err
+		return &fs.PathError{Op: "fstatat", Path: name, Err: err}
 	}
-	*list = append(*list, store.Info{Name: name, Size: fi.Size()})
+	*list = append(*list, store.Info{Name: name, Size: st.Size, Stamp: stamp(&st, time.Now())})
 	return nil
+}
+
+// settled is how long ago a file must have changed before it has a stamp. A
+// file system's clock may tick as slowly as every 2 s (and another machine's
+// may be off by more, then there is no stamp): a change within the same tick
+// would leave the same times.
+const settled = 3 * time.Second
+
+// stamp is the inode with the times of the last change of bytes and of
+// anything else. The latter cannot be set by a program, so that what was
+// written over, also with its old time, has another stamp.
+func stamp(st *unix.Stat_t, now time.Time) string {
+	changed := time.Unix(st.Ctim.Unix())
+	if age := now.Sub(changed); age < settled {
+		return ""
+	}
+	b := make([]byte, 0, 24)
+	b = binary.LittleEndian.AppendUint64(b, st.Ino)
+	b = binary.LittleEndian.AppendUint64(b, uint64(st.Mtim.Nano()))
+	return string(binary.LittleEndian.AppendUint64(b, uint64(st.Ctim.Nano())))
 }

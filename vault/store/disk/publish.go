@@ -95,7 +95,8 @@ func (w *writer) finish(ctx context.Context) error {
 	if err := w.buf.Flush(); err != nil {
 		return err
 	}
-	if err := w.file.Chmod(fileMode); err != nil { // the umask may have taken too much
+	_, mode := w.d.modes()
+	if err := w.file.Chmod(mode); err != nil { // the umask may have taken too much
 		return err
 	}
 	if err := w.file.Sync(); err != nil {

@@ -61,7 +61,7 @@ func (d *Disk) Stat(ctx context.Context, name string) (store.Info, error) {
 
 // Remove implements store.Store. A folder that is empty afterwards goes too.
 func (d *Disk) Remove(ctx context.Context, name string) error {
-	if err := ctx.Err(); err != nil {
+	if err := errors.Join(ctx.Err(), d.writable()); err != nil {
 		return err
 	}
 	c, base, err := d.parent(name)

@@ -26,7 +26,7 @@ func (d *Disk) Create(ctx context.Context, name string) (store.Writer, error) {
 	if err := store.ValidName(name); err != nil {
 		return nil, err
 	}
-	if err := ctx.Err(); err != nil {
+	if err := errors.Join(ctx.Err(), d.writable()); err != nil {
 		return nil, err
 	}
 	w := &writer{ctx: ctx, d: d, name: name}

@@ -1,0 +1,127 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// The commands of this file show a program in tmux, press keys and read the
+// screen, as a person would. Each story has a tmux server of its own.
+
+// screenLimit is how long a screen may take to show what is waited for.
+const screenLimit = 30 * time.Second
+
+// tmux runs one tmux command on the story's own server.
+func tmux(ts *testscript.TestScript, args ...string) error {
+	return ts.Exec("tmux", append([]string{"-S", ts.MkAbs("tmux.sock"), "-f", os.DevNull}, args...)...)
+}
+
+// cmdTerminal opens a program on a screen: terminal NAME WxH PROGRAM ARGS...
+func cmdTerminal(ts *testscript.TestScript, neg bool, args []string) {
+	w, h, ok := strings.Cut(args[1], "x")
+	if neg || !ok {
+		ts.Fatalf("usage: terminal NAME WxH PROGRAM ARGS...")
+	}
+	ts.Check(tmux(ts, append([]string{"new-session", "-d", "-s", args[0], "-x", w, "-y", h}, args[2:]...)...))
+	ts.Defer(func() { _ = tmux(ts, "kill-session", "-t", args[0]) })
+}
+
+// cmdKeys presses keys as tmux names them: keys NAME KEY...
+func cmdKeys(ts *testscript.TestScript, neg bool, args []string) {
+	ts.Check(tmux(ts, append([]string{"send-keys", "-t", args[0]}, args[1:]...)...))
+}
+
+// cmdType types text as it is: type NAME TEXT
+func cmdType(ts *testscript.TestScript, neg bool, args []string) {
+	ts.Check(tmux(ts, "send-keys", "-t", args[0], "-l", args[1]))
+}
+
+// cmdTmux gives any other command to the story's tmux: tmux ARGS...
+func cmdTmux(ts *testscript.TestScript, neg bool, args []string) {
+	if err := tmux(ts, args...); (err != nil) != neg {
+		ts.Fatalf("tmux %v: %v", args, err)
+	}
+}
+
+// look reads a screen; with colours, as escape sequences.
+func look(ts *testscript.TestScript, name string, colours bool) string {
+	args := []string{"-S", ts.MkAbs("tmux.sock"), "capture-pane", "-p", "-t", name}
+	if colours {
+		args = append(args, "-e")
+	}
+	out, err := exec.Command("tmux", args...).Output() // not in the story's log: it is asked often
+	if err != nil {
+		return "" // the program has ended, and its screen with it
+	}
+	return string(out)
+}
+
+// cmdShows waits until a screen matches, or with ! until it does not, and
+// leaves it as the file NAME.screen: [!] shows [-e] NAME REGEXP
+func cmdShows(ts *testscript.TestScript, neg bool, args []string) {
+	colours := args[0] == "-e"
+	if colours {
+		args = args[1:]
+	}
+	want, err := regexp.Compile(`(?m)` + args[1])
+	ts.Check(err)
+	every := time.NewTicker(50 * time.Millisecond)
+	defer every.Stop()
+	limit := time.After(screenLimit)
+	for {
+		text := look(ts, args[0], colours)
+		if want.MatchString(text) != neg {
+			ts.Check(os.WriteFile(ts.MkAbs(args[0]+".screen"), []byte(text), 0o600))
+			return
+		}
+		select {
+		case <-every.C:
+		case <-limit:
+			ts.Fatalf("the screen does not get there (%s):\n%s", args[1], text)
+		}
+	}
+}
+
+// cmdGone waits until no process runs whose command line matches: gone REGEXP
+func cmdGone(ts *testscript.TestScript, neg bool, args []string) {
+	want := regexp.MustCompile(args[0])
+	every := time.NewTicker(50 * time.Millisecond)
+	defer every.Stop()
+	limit := time.After(screenLimit)
+	for {
+		left := processes(want, ts.Getenv("WORK"))
+		if (len(left) == 0) != neg {
+			return
+		}
+		select {
+		case <-every.C:
+		case <-limit:
+			ts.Fatalf("processes: %q", left)
+		}
+	}
+}
+
+// processes gives the command lines that match, of this story only: its
+// folder is in them, or in their environment where that can be read.
+func processes(want *regexp.Regexp, work string) []string {
+	var out []string
+	all, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, f := range all {
+		line, err := os.ReadFile(f)
+		text := strings.TrimSpace(strings.ReplaceAll(string(line), "\x00", " "))
+		if err != nil || text == "" || !want.MatchString(text) {
+			continue
+		}
+		env, _ := os.ReadFile(filepath.Join(filepath.Dir(f), "environ"))
+		if strings.Contains(text, work) || strings.Contains(string(env), work) {
+			out = append(out, text)
+		}
+	}
+	return out
+}

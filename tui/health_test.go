@@ -1,0 +1,155 @@
+package tui
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/charmbracelet/x/ansi"
+
+	"pgvault/vault"
+)
+
+func TestHealthAnswersTheQuestion(t *testing.T) {
+	r := newRig(t, sampleDesk(), Options{}, 80, 24)
+	r.wants("! 1 of 5 databases could lose more than you allowed", "checked just now", "> analytics  ! LATE", "3d ago",
+		"what  no good backup for 3 days", "why   refused", "left  nothing was written", "do    free space", "1 of 2!", "never yet",
+		"188 of 500 GiB free", "nas sftp://nas/pg   ! unreachable", "2 recipients (ops-2024, safe-box)", "4d ago")
+	r.keys("G")
+	r.wants("> ! nothing starts backups by itself", "the vault", "why   no timer was found", "do    install a timer")
+	r.keys("r")
+	r.wants("no database is selected")
+}
+
+func TestHealthOfNoDatabaseAtRisk(t *testing.T) {
+	d := sampleDesk()
+	d.health.Databases, d.health.Warnings = d.health.Databases[1:], nil
+	r := newRig(t, d, Options{}, 80, 24)
+	r.wants("ok 4 of 4 databases within what you allowed", "nothing is known against it")
+}
+
+// TestHealthFirstFrameIsTheRememberedList: before the health has come, the
+// rows stand as the listing knows them, and say so.
+func TestHealthFirstFrameIsTheRememberedList(t *testing.T) {
+	m := newModel(&engine{ctx: t.Context(), vault: sampleDesk().vault(), now: func() time.Time { return clockAt }}, Options{Now: func() time.Time { return clockAt }})
+	m.readList.begin()
+	if !strings.Contains(ansi.Strip(m.View().Content), "reading the vault...") {
+		t.Error("the very first frame")
+	}
+	m.g.pending++
+	_, cmd := m.Update(told{listMsg{list: sampleDesk().list, at: clockAt.Add(-3 * time.Hour), old: true}})
+	s := ansi.Strip(m.View().Content)
+	for _, want := range []string{"looking at the databases...", "archives as of 3h ago", "billing", "32h ago", "being looked at"} {
+		if !strings.Contains(s, want) {
+			t.Errorf("lacks %q:\n%s", want, s)
+		}
+	}
+	if cmd == nil || m.g.pending != 1 {
+		t.Error("the remembered list is not followed by a fresh one")
+	}
+}
+
+func TestHealthSelectionStaysOnItsRow(t *testing.T) {
+	d := sampleDesk()
+	r := newRig(t, d, Options{}, 80, 24)
+	r.keys("j", "j")
+	r.wants("> shop")
+	h := *d.health
+	h.Databases = []vault.DatabaseHealth{h.Databases[2], h.Databases[0], h.Databases[1]}
+	d.health = &h
+	r.keys("R")
+	r.settle()
+	r.wants("> shop")
+	if r.m.home[0].(*health).sel != 0 {
+		t.Error("the selection did not move with its row")
+	}
+}
+
+func TestHealthRunningShowsItsShare(t *testing.T) {
+	for _, c := range []struct {
+		stage vault.Stage
+		p     *vault.Progress
+		want  string
+	}{
+		{vault.StageData, wikiJob().Progress, "~ 42%"},
+		{vault.StageData, &vault.Progress{Rows: 9, RowsTotal: 9}, "~ 99%"},
+		{vault.StageReadBack, &vault.Progress{Rows: 5, RowsTotal: 10}, "~ read back"},
+		{vault.StageSnapshot, nil, "~ snapshot"},
+		{"", nil, "~ starts"},
+	} {
+		j := wikiJob()
+		j.Stage, j.Progress = c.stage, c.p
+		d := sampleDesk()
+		j.Order.Database = "shop"
+		d.setJobs(j)
+		r := newRig(t, d, Options{}, 80, 24)
+		if line := strings.Split(r.screen(), "\n")[7]; !strings.Contains(line, "shop") || !strings.Contains(line, " "+c.want+" ") || !strings.HasSuffix(line, "now") {
+			t.Errorf("%s: %q", c.want, line)
+		}
+		r.lacks("100%")
+	}
+}
+
+func TestHealthEnterOpensTheRunningJob(t *testing.T) {
+	d := sampleDesk()
+	d.health.Databases[0].Database = "wiki"
+	d.setJobs(wikiJob())
+	r := newRig(t, d, Options{}, 80, 24)
+	r.keys("enter")
+	r.wants("BACKUP wiki", "job 7f3a")
+	r.keys("1", "j", "enter")
+	r.wants("billing", "last good  04 Sep 13:07:00 CEST = 11:07:00Z, 1h ago", "allowed    1d", "2 lists them all")
+	r.keys("esc", "l")
+	r.wants("no job about it is remembered")
+}
+
+func TestHealthThatCannotBeReadAgain(t *testing.T) {
+	d := sampleDesk()
+	r := newRig(t, d, Options{}, 80, 24)
+	d.listErr = errors.New("place is away")
+	r.keys("R")
+	r.settle()
+	r.wants("! as of just now", "> analytics  ! LATE")
+}
+
+func TestHealthFilter(t *testing.T) {
+	r := newRig(t, sampleDesk(), Options{}, 80, 24)
+	r.keys("/")
+	r.typeText("!ok bill")
+	r.wants(`nothing matches "!ok bill"`)
+	r.keys("esc")
+	r.wants("> analytics")
+	r.keys("/")
+	r.typeText("late")
+	r.keys("enter")
+	r.wants("analytics")
+	r.lacks("billing  ")
+}
+
+func TestHealthColumnsDropInOrder(t *testing.T) {
+	cells := []string{"analytics_db", "! LATE", "3d ago", "1d", "12d ago", "3 of 3", "in 53m"}
+	var gone []string
+	last := map[string]bool{}
+	for w := 100; w >= 30; w-- {
+		cols := healthColumns(env{w: w})
+		widths := tableWidths(cols, [][]string{cells}, w)
+		for i, name := range []string{"DATABASE", "STATE", "LAST GOOD", "ALLOWED", "PROVEN", "COPIES", "NEXT RUN"} {
+			if last[name] && widths[i] == 0 {
+				gone = append(gone, name)
+			}
+			last[name] = widths[i] > 0
+		}
+	}
+	if got := strings.Join(gone, ", "); got != "ALLOWED, NEXT RUN, COPIES" {
+		t.Errorf("dropped: %s", got)
+	}
+}
+
+func TestAllowanceReadsAsItWasSet(t *testing.T) {
+	for secs, want := range map[int64]string{86400: "1d", 7200: "2h", 129600: "36h", 691200: "8d", 90: "2m", 5400: "90m"} {
+		if got := allowance(secs); got != want {
+			t.Errorf("%d s: %s, want %s", secs, got, want)
+		}
+	}
+}

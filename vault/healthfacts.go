@@ -1,0 +1,297 @@
+package vault
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"pgvault/fault"
+)
+
+// healthFacts is all that Health is told from; health decides without a
+// clock and without input or output.
+type healthFacts struct {
+	now        time.Time
+	status     []DatabaseStatus
+	archives   []Archive // newest first
+	listedAt   time.Time
+	serverErr  error              // the server did not say which databases there are
+	failed     map[string]failure // by database: how its last backup failed
+	running    map[string]string  // by database: the running backup's job
+	runningAny bool
+	place      placeFacts
+	places     int
+	keys       []string
+	keysErr    error
+	trail      Trail
+}
+
+// placeFacts is what is known of the place.
+type placeFacts struct {
+	name, url   string
+	err         error // it could not be read
+	empty       bool  // it can be read, and there is no vault yet
+	free, total int64
+	archives    int
+	listedAt    time.Time
+	newest      int64 // size of the largest archive
+}
+
+func (f *healthFacts) health() *Health {
+	h := &Health{At: f.now, Databases: []DatabaseHealth{}, Keys: f.keys, KeyUsed: keyUsed(f.archives), Warnings: f.warnings()}
+	h.Places = []PlaceHealth{f.place.health(f.now)}
+	if f.place.name == "" && f.place.url == "" {
+		h.Places = []PlaceHealth{}
+	}
+	byName := map[string][]Archive{}
+	for _, a := range f.archives {
+		byName[a.Database] = append(byName[a.Database], a)
+	}
+	for _, s := range f.status {
+		h.Databases = append(h.Databases, f.database(s, byName[s.Database]))
+	}
+	slices.SortStableFunc(h.Databases, func(a, b DatabaseHealth) int {
+		return cmp.Or(cmp.Compare(badness(a.State), badness(b.State)), cmp.Compare(f.overdue(b), f.overdue(a)), cmp.Compare(a.Database, b.Database))
+	})
+	return h
+}
+
+// overdue is how far a database is over what is allowed, negative below.
+func (f *healthFacts) overdue(d DatabaseHealth) time.Duration {
+	if d.LastGood == nil {
+		return 0
+	}
+	return f.now.Sub(*d.LastGood) - allowed(d.DatabaseStatus)
+}
+
+func allowed(s DatabaseStatus) time.Duration { return time.Duration(s.MaxAgeSeconds) * time.Second }
+
+func (f *healthFacts) database(s DatabaseStatus, list []Archive) DatabaseHealth {
+	d := DatabaseHealth{DatabaseStatus: s, Places: f.places, Job: f.running[s.Database]}
+	if d.Job != "" {
+		d.State = "running"
+	}
+	var newest *Archive
+	for i, a := range list {
+		if a.State != "good" {
+			continue
+		}
+		d.Archives++
+		if newest == nil {
+			newest = &list[i]
+			d.Copies = a.GoodCopies()
+		}
+	}
+	if f.place.err != nil {
+		d.Copies = 0
+	}
+	d.Explained = f.explain(d, newest, list)
+	return d
+}
+
+// explain gives the four lines of one database.
+func (f *healthFacts) explain(d DatabaseHealth, newest *Archive, list []Archive) Explained {
+	e := Explained{Left: kept(d.Archives), Do: "pgvault backup " + shellName(d.Database)}
+	fail, failed := f.failed[d.Database]
+	failed = failed && (d.LastGood == nil || fail.At.After(*d.LastGood))
+	late := d.LastGood != nil && d.MaxAgeSeconds > 0 && f.now.Sub(*d.LastGood) > allowed(d.DatabaseStatus)
+	switch {
+	case d.LastGood == nil:
+		e.What = "no good backup yet"
+		if d.MaxAgeSeconds > 0 {
+			e.What += "; you allow " + span(allowed(d.DatabaseStatus))
+		}
+	case late:
+		e.What = fmt.Sprintf("no good backup for %s; you allow %s", span(f.now.Sub(*d.LastGood)), span(allowed(d.DatabaseStatus)))
+	default:
+		e.What = fmt.Sprintf("the newest good backup is %s old", span(f.now.Sub(*d.LastGood)))
+		if d.MaxAgeSeconds > 0 {
+			e.What += "; you allow " + span(allowed(d.DatabaseStatus))
+		}
+	}
+	switch {
+	case d.State == "running":
+		e.What, e.Why, e.Do = "a backup is running; before it: "+e.What, "started, not ended yet", "pgvault job list"
+	case failed:
+		e.Why = fmt.Sprintf("the backup of %s failed: %s", stampOf(fail.At), join(fail.What, fail.Why))
+		if fail.Do != "" {
+			e.Do = fail.Do + "; then " + e.Do
+		}
+		if !late && d.LastGood != nil {
+			e.What = "the last backup failed; " + e.What
+		}
+	case len(list) > 0 && list[0].State != "good" && (late || d.LastGood == nil):
+		e.Why = fmt.Sprintf("the newest archive %s is %s", list[0].ID, join(list[0].State, list[0].Reason))
+	case d.LastGood == nil && len(list) == 0:
+		e.Why = "nothing has started a backup of it"
+	case late:
+		e.Why = "nothing started a backup since " + stampOf(*d.LastGood)
+	default:
+		e.Why, e.Do = proofLine(d, newest), f.proveLine(d)
+	}
+	return e
+}
+
+// proofLine says how far the newest good archive is proven.
+func proofLine(d DatabaseHealth, newest *Archive) string {
+	if newest == nil {
+		return ""
+	}
+	line := fmt.Sprintf("finished %s with %d tables, %d rows; proof: %s", stampOf(newest.Finished), newest.Tables, newest.Rows, newest.Proof)
+	if d.ProvenAt != nil {
+		return line + "; last proven by a restore " + stampOf(*d.ProvenAt)
+	}
+	return line + "; never proven by a restore"
+}
+
+func (f *healthFacts) proveLine(d DatabaseHealth) string {
+	if d.ProvenAt != nil {
+		return "nothing"
+	}
+	return "pgvault verify " + shellName("latest:"+d.Database) + " --level restored -i KEY"
+}
+
+func kept(n int) string {
+	switch n {
+	case 0:
+		return "there is no older archive to fall back on"
+	case 1:
+		return "1 good archive is there"
+	}
+	return fmt.Sprintf("%d good archives are there", n)
+}
+
+// warnings are those of the vault as a whole.
+func (f *healthFacts) warnings() []Explained {
+	out := []Explained{}
+	add := func(what, why, left, do string) {
+		out = append(out, Explained{What: what, Why: why, Left: left, Do: do})
+	}
+	if f.trail.Broken > 0 {
+		add("the audit trail is broken", fmt.Sprintf("line %d does not follow from the one before: it, or one before it, was changed or removed", f.trail.Broken),
+			"the archives are not concerned; what the trail says before that line still holds together", "find out who can write to the state folder, and keep a copy of the trail")
+	}
+	switch {
+	case f.keysErr != nil:
+		e := fault.As(f.keysErr)
+		add(e.What, e.Why, e.Left, e.Do)
+	case len(f.keys) < 2:
+		add(fmt.Sprintf("there are %d recipients", len(f.keys)), "lose the one key, and every archive is lost", "the archives are as they were",
+			"add a second recipient, whose key is kept in a safe")
+	}
+	if f.serverErr != nil {
+		e := fault.As(f.serverErr)
+		add("the server does not say which databases there are: "+e.What, e.Why, "those configured by name, and those with archives, are shown", e.Do)
+	}
+	if f.nothingStarts() {
+		add("nothing starts backups by itself", "no backup of any database was made or tried within the age that you allow", "the archives are as they were",
+			"start pgvault backup --all from cron or a timer")
+	}
+	return out
+}
+
+// nothingStarts tells that for no database a backup was made, tried or is
+// running within what is allowed for it.
+func (f *healthFacts) nothingStarts() bool {
+	if f.runningAny || len(f.running) > 0 || len(f.status) == 0 {
+		return false
+	}
+	for _, s := range f.status {
+		fail, failed := f.failed[s.Database]
+		recent := func(at time.Time) bool { return s.MaxAgeSeconds == 0 || f.now.Sub(at) <= allowed(s) }
+		if s.State == "running" || s.LastGood != nil && recent(*s.LastGood) || failed && recent(fail.At) {
+			return false
+		}
+	}
+	return true
+}
+
+func (p placeFacts) health(now time.Time) PlaceHealth {
+	h := PlaceHealth{Name: p.name, URL: p.url, State: "ok", Free: p.free, Total: p.total}
+	if p.err != nil {
+		e := fault.As(p.err)
+		h.State, h.Text = "x", "cannot be read: "+join(e.What, e.Why)
+		if !p.listedAt.IsZero() {
+			h.Text += fmt.Sprintf("; %s ago it held %d archives", span(now.Sub(p.listedAt)), p.archives)
+		}
+		return h
+	}
+	h.Text = room(p.free, p.total)
+	switch {
+	case p.empty:
+		h.Text += "; no vault yet, the first backup makes it"
+	case p.free >= 0 && p.newest > 0 && p.free < p.newest:
+		h.State = "!"
+		h.Text += "; less than the largest archive needs (" + bytesText(p.newest) + ")"
+	}
+	return h
+}
+
+func room(free, total int64) string {
+	switch {
+	case free < 0:
+		return "free space unknown"
+	case total < 0:
+		return bytesText(free) + " free"
+	}
+	return bytesText(free) + " of " + bytesText(total) + " free"
+}
+
+func bytesText(n int64) string {
+	const units = "KMGTP"
+	if n < 1024 {
+		return fmt.Sprintf("%d B", n)
+	}
+	f, i := float64(n)/1024, 0
+	for f >= 1023.5 && i < len(units)-1 {
+		f, i = f/1024, i+1
+	}
+	if f < 10 {
+		return fmt.Sprintf("%.1f %ciB", f, units[i])
+	}
+	return fmt.Sprintf("%.0f %ciB", f, units[i])
+}
+
+// span writes a duration in words: "3 days", "1 hour".
+func span(d time.Duration) string {
+	for _, u := range []struct {
+		d    time.Duration
+		name string
+	}{{24 * time.Hour, "day"}, {time.Hour, "hour"}, {time.Minute, "minute"}, {time.Second, "second"}} {
+		n := int64(d / u.d)
+		if u.name == "day" && d < 48*time.Hour && d%(24*time.Hour) != 0 {
+			continue // 26 hours say more than 1 day
+		}
+		switch {
+		case n == 1:
+			return "1 " + u.name
+		case n > 1:
+			return fmt.Sprintf("%d %ss", n, u.name)
+		}
+	}
+	return "0 seconds"
+}
+
+// stampOf writes a moment for people, in UTC: a face that shows local times
+// has the numbers beside it.
+func stampOf(t time.Time) string { return t.UTC().Format("2006-01-02 15:04") + "Z" }
+
+func join(what, why string) string {
+	if why == "" || strings.HasSuffix(what, why) {
+		return what
+	}
+	return what + ": " + why
+}
+
+// shellName quotes a database's name for a command line.
+func shellName(s string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_-.:", r)
+	}
+	if s != "" && s[0] != '-' && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}

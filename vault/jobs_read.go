@@ -1,0 +1,248 @@
+package vault
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"pgvault/fault"
+	"pgvault/vault/job"
+)
+
+var _ Runs = (*Vault)(nil)
+
+// Jobs implements Runs: this vault's, newest first.
+func (v *Vault) Jobs(ctx context.Context) ([]Job, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	list, err := v.jobs().List()
+	if err != nil {
+		return nil, err
+	}
+	out := []Job{}
+	for _, s := range list {
+		if j := v.jobOf(s); j.Vault == v.c.Name {
+			out = append(out, j)
+		}
+	}
+	return out, nil
+}
+
+// Job gives one job by its id, or the beginning or end of one that no other
+// id has.
+func (v *Vault) Job(part string) (Job, error) {
+	id, err := v.jobs().Find(part)
+	if err != nil {
+		return Job{}, err
+	}
+	s, err := v.jobs().Read(id)
+	if err != nil {
+		return Job{}, err
+	}
+	return v.jobOf(s), nil
+}
+
+// Cancel implements Runs.
+func (v *Vault) Cancel(ctx context.Context, id string) error {
+	if err := v.writable(); err != nil {
+		return err
+	}
+	id, err := v.jobs().Find(id)
+	if err != nil {
+		return err
+	}
+	return v.jobs().Cancel(ctx, id)
+}
+
+// jobOf reads what a job's folder says. What cannot be read is left empty.
+func (v *Vault) jobOf(s job.Status) Job {
+	var o writtenOrder
+	var f jobFacts
+	_ = json.Unmarshal(s.Order, &o) // a foreign folder: it is then no vault's
+	_ = json.Unmarshal(s.Facts, &f)
+	j := Job{ID: s.ID, Vault: o.Vault, Order: o.Order, Archive: f.Archive, Target: orElse(f.Target, o.Order.ToNew+o.Order.ToEmpty), Actor: o.Actor,
+		State: JobState(s.State), PID: s.PID, Started: s.Started, Ended: s.Ended, Stage: f.Stage}
+	j.Order.Database = orElse(j.Order.Database, f.Database)
+	if e, err := DecodeEvent(f.Progress); err == nil {
+		if p, ok := e.(Progress); ok {
+			j.Progress = &p
+		}
+	}
+	line := []byte(f.Done)
+	if s.State == job.Died { // its end may be in the journal: it died between the two
+		line = v.jobs().Tail(s.ID)
+	}
+	if e, err := DecodeEvent(line); err == nil {
+		if d, ok := e.(RunDone); ok {
+			j.Done, j.State = &d, JobState(d.Result)
+		}
+	}
+	switch j.State {
+	case JobDied:
+		d := diedDone(j)
+		j.Done = &d
+	case JobOK, JobFailed, JobPartial, JobCancelled:
+		j.Progress = nil
+	case JobRunning:
+	default:
+		j.State = JobFailed
+	}
+	return j
+}
+
+// diedDone is the end of a job that had none.
+func diedDone(j Job) RunDone {
+	at := "the beginning"
+	if j.Stage != "" {
+		at = string(j.Stage)
+	}
+	if p := percent(j.Progress); p != "" {
+		at += " (" + p + ")"
+	}
+	heard := ""
+	if !j.Ended.IsZero() {
+		heard = "; it was last heard of at " + j.Ended.UTC().Format(time.RFC3339)
+	}
+	name := orElse(j.Order.Database, j.Order.ID)
+	return RunDone{Kind: j.Order.Kind, Result: ResultFailed, Exit: fault.Failed, ID: j.Archive, Database: j.Order.Database, Target: j.Target,
+		Seconds: max(0, j.Ended.Sub(j.Started).Seconds()),
+		Err: &fault.Error{Op: string(j.Order.Kind), What: fmt.Sprintf("the %s of %s died at %s", j.Order.Kind, name, at),
+			Why:  "its process ended without a word: it was killed, ran out of memory, or the machine went down" + heard,
+			Left: leftByDead(j), Do: "start it again; what kills it again may be in the kernel's log (dmesg)", Code: fault.Failed}}
+}
+
+// leftByDead says what a runner that was killed leaves behind, by how far it
+// had come.
+func leftByDead(j Job) string {
+	switch j.Order.Kind {
+	case KindBackup:
+		switch j.Stage {
+		case "", StagePreflight, StageSnapshot, StageData:
+			return "no archive was made; all older ones are as they were"
+		case StageSeal:
+			return "archive " + j.Archive + " is there if its manifest was written, and whole then; pgvault list tells; all older ones are as they were"
+		}
+		return "archive " + j.Archive + " is there, whole as it was written; it is not yet proven readable"
+	case KindRestore:
+		switch j.Stage {
+		case "", StageCheck:
+			return "nothing was made or changed"
+		case StageCompare:
+			return "database " + j.Target + " is there with all its rows, but is not proven equal; no other was touched"
+		}
+		return "database " + j.Target + " may be there, half made: drop it by hand; no other was touched"
+	}
+	return "the archive is as it was"
+}
+
+// percent is how far a progress has come, "" where nobody can say. An
+// estimate bears a ~.
+func percent(p *Progress) string {
+	if p == nil || p.RowsTotal <= 0 {
+		return ""
+	}
+	mark := ""
+	if p.Estimate != "" {
+		mark = "~"
+	}
+	return fmt.Sprintf("%s%d %%", mark, min(99, p.Rows*100/p.RowsTotal))
+}
+
+// outcome says how a run ended in a few words.
+func outcome(d RunDone) string {
+	switch {
+	case d.Result == ResultCancelled:
+		return "cancelled"
+	case d.Err != nil:
+		return oneLine(d.Err)
+	case d.TablesTotal > 0:
+		return fmt.Sprintf("%s: %d of %d tables equal", d.Proof, d.TablesEqual, d.TablesTotal)
+	case d.Kind == KindBackup:
+		return fmt.Sprintf("%s: %s, %s", d.Proof, plural(int64(d.Tables), "table"), plural(d.Rows, "row"))
+	}
+	return string(d.Proof)
+}
+
+// Watch implements Runs.
+func (v *Vault) Watch(ctx context.Context, id string, sink Sink) error {
+	id, err := v.jobs().Find(id)
+	if err != nil {
+		return err
+	}
+	w := &watcher{v: v, sink: sink}
+	ended, err := v.jobs().Follow(ctx, id, job.Reader{Line: w.line, Status: w.status})
+	if err != nil || ended {
+		return err
+	}
+	j, err := v.Job(id)
+	if err != nil {
+		return err
+	}
+	if j.Done == nil { // it runs again? Only a clock or a hand could do that
+		return &fault.Error{Op: "watch", What: "the journal of job " + id + " has no end", Left: "nothing was changed", Do: "pgvault job list tells its state"}
+	}
+	sink(*j.Done)
+	return nil
+}
+
+// Log tells the events that a job has told so far, without waiting for more.
+func (v *Vault) Log(ctx context.Context, id string, sink Sink) error {
+	j, err := v.Job(id)
+	if err != nil {
+		return err
+	}
+	w := &watcher{v: v, sink: sink}
+	if err := v.jobs().Replay(ctx, j.ID, w.line); err != nil {
+		return err
+	}
+	if !w.ended && j.State != JobRunning && j.Done != nil {
+		sink(*j.Done)
+	}
+	return nil
+}
+
+// watcher turns a journal's lines into events.
+type watcher struct {
+	v     *Vault
+	sink  Sink
+	stage Stage
+	told  time.Time // of the newest Progress
+	ended bool
+}
+
+func (w *watcher) line(line []byte) (last bool) {
+	e, err := DecodeEvent(line)
+	switch e := e.(type) {
+	case nil:
+		if err != nil {
+			w.sink(Notice{Level: "warning", Text: "a line of the job's journal cannot be read", At: w.v.now()})
+		}
+		return false
+	case StageStarted:
+		w.stage = e.Stage
+	case Progress:
+		if e.At.Before(w.told) {
+			return false
+		}
+		w.told = e.At
+	case RunDone:
+		w.ended = true
+	}
+	w.sink(e)
+	return w.ended
+}
+
+// status gives the newest Progress, which the journal has only now and then.
+func (w *watcher) status(s job.Status) {
+	var f jobFacts
+	if json.Unmarshal(s.Facts, &f) != nil || s.State != job.Running {
+		return
+	}
+	e, err := DecodeEvent(f.Progress)
+	if p, ok := e.(Progress); err == nil && ok && p.Stage == w.stage && p.At.After(w.told) {
+		w.told = p.At
+		w.sink(p)
+	}
+}
