@@ -3,6 +3,7 @@ package setup
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"pgvault/fault"
@@ -78,7 +79,20 @@ func holdWays(*guide.Values) []guide.Option {
 
 // recipientsOf reads what stands in the field.
 func recipientsOf(v *guide.Values) (*Recipients, error) {
-	return ReadRecipients([]string{v.Get(keyRecipients)}, "recipients")
+	return ReadRecipients([]string{oneALine(v.Get(keyRecipients))}, "recipients")
+}
+
+// keyStart is where a public key, or the name above one, begins. No key holds
+// such a text inside: age's alphabet has no 1.
+var keyStart = regexp.MustCompile(`age1[0-9a-z]{10}|ssh-(?:ed25519|rsa) AAAA|#`)
+
+// oneALine puts each key on a line of its own: a field of one line has lost
+// the line ends of what was pasted.
+func oneALine(text string) string {
+	if isPath(strings.TrimSpace(text)) {
+		return text
+	}
+	return keyStart.ReplaceAllString(text, "\n$0")
 }
 
 func oneRecipient(v *guide.Values) bool {
@@ -174,7 +188,7 @@ func (s *steps) makePair(_ context.Context, v *guide.Values, _ guide.Talk) (guid
 		id.Wipe()
 		return guide.Effect{}, err
 	}
-	v.Set(keyRecipients, strings.TrimSpace(v.Get(keyRecipients)+"\n"+id.Lines()))
+	v.Set(keyRecipients, strings.TrimSpace(v.Get(keyRecipients)+" "+strings.ReplaceAll(id.Lines(), "\n", " ")))
 	v.Set(keyNew, "no")
 	v.Set(keyNewPath, "")
 	v.Set(keyNewName, "")

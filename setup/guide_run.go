@@ -116,6 +116,9 @@ func (s *steps) write(ctx context.Context, v *guide.Values, _ guide.Talk) error 
 	if err := Write(s.w.Path, values, r, s.w.Random); err != nil {
 		return err
 	}
+	if err := HandOver(s.w.Path, values, s.w.StateDir); err != nil {
+		return err
+	}
 	v.Set(keyWritten, s.w.Path)
 	opened, err := s.vault()
 	if err != nil {
