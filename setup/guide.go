@@ -50,6 +50,7 @@ const (
 	keyNewHere    = "new-here"
 	keyHold       = "hold"
 	keyWords      = "words"
+	keyHeld       = "held" // SHA-256 of the recipients whose key was shown
 	keyHoldFile   = "hold-file"
 	keyHoldPaste  = "hold-paste"
 	keyPlace      = "place"
@@ -77,6 +78,12 @@ type steps struct {
 	opened   Vault
 	unlocked string // what opens the first archive, a secret
 	made     *Identity
+
+	readMu   sync.Mutex // over what follows: the newest reading of the recipients
+	read     bool
+	readText string
+	readAs   *Recipients
+	readErr  error
 }
 
 // Guide is the first set-up in eight steps, from the server to a backup that
@@ -207,7 +214,7 @@ func (s *steps) holdOf(r *Recipients) (*Hold, error) {
 // asked is the question made for what is filled in now, nil before there is
 // one.
 func (s *steps) asked(v *guide.Values) *Hold {
-	r, err := recipientsOf(v)
+	r, err := s.recipients(v)
 	if err != nil {
 		return nil
 	}
@@ -226,7 +233,7 @@ func (s *steps) values(v *guide.Values) (config.Values, *Recipients, error) {
 	if err != nil {
 		return out, nil, err
 	}
-	r, err := recipientsOf(v)
+	r, err := s.recipients(v)
 	if err != nil {
 		return out, nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 
+	"pgvault/config"
 	"pgvault/fault"
 	"pgvault/guide"
 	"pgvault/vault"
@@ -28,7 +29,7 @@ func (s *steps) keys() guide.Step {
 			{Key: keyNewName, Label: "its name", Kind: guide.Text, Optional: true, Hint: "ops, safe", When: isNew},
 			{Key: keyNewPath, Label: "save the secret in", Kind: guide.Path, Optional: true, Hint: "/media/usb/ops.txt (n makes it)", When: isNew},
 			{Key: keyNewHere, Label: "even on this host", Kind: guide.YesNo, When: isNew},
-			{Key: keyAllowOne, Label: "accept one recipient", Kind: guide.YesNo, When: oneRecipient},
+			{Key: keyAllowOne, Label: "accept one recipient", Kind: guide.YesNo, When: s.oneRecipient},
 			{Key: keyHold, Label: "show that you hold a key", Kind: guide.Choice, Options: holdWays},
 			{Key: keyWords, Label: "the four words", Kind: guide.Text, Optional: true, When: how("words")},
 			{Key: keyHoldFile, Label: "key file", Kind: guide.Path, Optional: true, Hint: "/media/usb/ops.txt", When: how("file")},
@@ -77,9 +78,18 @@ func holdWays(*guide.Values) []guide.Option {
 	}
 }
 
-// recipientsOf reads what stands in the field.
-func recipientsOf(v *guide.Values) (*Recipients, error) {
-	return ReadRecipients([]string{oneALine(v.Get(keyRecipients))}, "recipients")
+// recipients reads what stands in the field.
+// The same text is read once: a face asks for each frame, and each reading
+// seals something to try.
+func (s *steps) recipients(v *guide.Values) (*Recipients, error) {
+	text := v.Get(keyRecipients)
+	s.readMu.Lock()
+	defer s.readMu.Unlock()
+	if !s.read || s.readText != text {
+		s.readText, s.read = text, true
+		s.readAs, s.readErr = ReadRecipients([]string{oneALine(text)}, "recipients")
+	}
+	return s.readAs, s.readErr
 }
 
 // keyStart is where a public key, or the name above one, begins. No key holds
@@ -95,8 +105,8 @@ func oneALine(text string) string {
 	return keyStart.ReplaceAllString(text, "\n$0")
 }
 
-func oneRecipient(v *guide.Values) bool {
-	r, err := recipientsOf(v)
+func (s *steps) oneRecipient(v *guide.Values) bool {
+	r, err := s.recipients(v)
 	return err == nil && len(r.Public()) == 1
 }
 
@@ -122,7 +132,7 @@ func validSecret(_ *guide.Values, b []byte) guide.Line {
 
 func (s *steps) checkKeys(_ context.Context, v *guide.Values) []guide.Line {
 	var checks []vault.Check
-	switch r, err := recipientsOf(v); {
+	switch r, err := s.recipients(v); {
 	case v.Get(keyRecipients) == "" && !v.Yes(keyNew):
 		checks = append(checks, vault.Check{Text: "age-keygen makes a pair on any machine: the line that begins with age1 is the public half"})
 	case v.Get(keyRecipients) == "":
@@ -133,7 +143,10 @@ func (s *steps) checkKeys(_ context.Context, v *guide.Values) []guide.Line {
 		if _, err := s.holdOf(r); err != nil {
 			checks = append(checks, wrong(err))
 		}
-		if v.Get(keyHold) == "later" {
+		switch {
+		case held(v, r):
+			checks = append(checks, ok("a key of these recipients was shown"))
+		case v.Get(keyHold) == "later":
 			checks = append(checks, note("hold-proof now, or at the latest in Rehearse", "nobody has shown yet that a key opens these backups"))
 		}
 	}
@@ -151,7 +164,7 @@ func (s *steps) pairMade() bool {
 
 // showKeys lists the recipients, and the text with the words.
 func (s *steps) showKeys(v *guide.Values) []guide.Section {
-	r, err := recipientsOf(v)
+	r, err := s.recipients(v)
 	if err != nil {
 		return nil
 	}
@@ -176,7 +189,7 @@ func (s *steps) makePair(_ context.Context, v *guide.Values, _ guide.Talk) (guid
 		return guide.Effect{}, err
 	}
 	pq := false
-	if r, err := recipientsOf(v); err == nil {
+	if r, err := s.recipients(v); err == nil {
 		pq = r.Public()[0].Kind == archive.KindPQ // age refuses a mix
 	}
 	id, err := NewIdentity(strings.Join(strings.Fields(v.Get(keyNewName)), " "), pq)
@@ -222,19 +235,28 @@ func (s *steps) showSecret(context.Context, *guide.Values, guide.Talk) (guide.Ef
 // leaveKeys goes on only with recipients that can be used, and with the proof
 // that was promised.
 func (s *steps) leaveKeys(_ context.Context, v *guide.Values, t guide.Talk) error {
-	r, err := recipientsOf(v)
+	s.readMu.Lock()
+	s.read = false // a file that was named may have changed
+	s.readMu.Unlock()
+	r, err := s.recipients(v)
 	if err != nil {
 		return err
 	}
 	if err := stopAt(r.Check(v.Yes(keyAllowOne))); err != nil {
 		return err
 	}
-	h, err := s.holdOf(r)
-	if err != nil {
-		return err
-	}
-	if err := proveHold(h, v, t); err != nil {
-		return err
+	if !held(v, r) {
+		h, err := s.holdOf(r)
+		if err != nil {
+			return err
+		}
+		if err := proveHold(h, v, t); err != nil {
+			return err
+		}
+		if v.Get(keyHold) != "later" {
+			v.Set(keyHeld, config.Digest(r.Text))
+			v.Set(keyWords, "")
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -244,6 +266,10 @@ func (s *steps) leaveKeys(_ context.Context, v *guide.Values, t guide.Talk) erro
 	}
 	return nil
 }
+
+// held tells whether a key of these very recipients was shown before, also in
+// a set-up that was left meanwhile.
+func held(v *guide.Values, r *Recipients) bool { return v.Get(keyHeld) == config.Digest(r.Text) }
 
 func proveHold(h *Hold, v *guide.Values, t guide.Talk) error {
 	refuse := func(what, do string) error {
