@@ -17,6 +17,7 @@ import (
 
 	"pgvault/config"
 	"pgvault/fault"
+	"pgvault/guide"
 	"pgvault/safetext"
 	"pgvault/setup"
 	"pgvault/vault"
@@ -31,10 +32,11 @@ type ScreenOptions struct {
 	NoColor, ASCII, Mouse, UTC, ReadOnly, SlowLine bool
 	Identity                                       []string
 
-	Setup   *setup.Desk // for the Setup page
-	AtSetup bool        // begin there
-	Say     string      // stands in the message line at the start
-	Again   *string     // takes what to say when the screen begins anew with a changed configuration
+	Guide   *guide.Session // a guide before there is a vault; the screen ends with it
+	Setup   *setup.Desk    // for the Setup page
+	AtSetup bool           // begin there
+	Say     string         // stands in the message line at the start
+	Again   *string        // takes what to say when the screen begins anew with a changed configuration
 }
 
 // Desk is what the screen is shown on.
@@ -147,10 +149,21 @@ func (p *program) root() *cobra.Command {
 
 // bare is pgvault without a verb.
 func (p *program) bare(cmd *cobra.Command) error {
+	path, err := p.configPath()
+	if err != nil {
+		return err
+	}
+	draft, first := p.wantsSetup(path)
 	if !p.terminal() || os.Getenv("TERM") == "dumb" {
+		if first && draft.Guide == "" {
+			return noSetup(path)
+		}
 		err := p.status(cmd.Context(), nil)
 		fmt.Fprintln(p.stderr, "\nverbs: backup list show verify restore dump job status retention pin delete unlock init config demo; pgvault help VERB tells more")
 		return err
+	}
+	if first {
+		return p.firstSetup(cmd.Context(), path, draft)
 	}
 	s, err := p.open()
 	if err != nil {

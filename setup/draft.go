@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 
@@ -31,6 +32,12 @@ func LoadDraft(stateDir string) (guide.Draft, bool) {
 // SaveDraft keeps d for this user alone: the names of databases and people are
 // in it, a secret never is.
 func SaveDraft(stateDir string, d guide.Draft) error {
+	d.Texts = maps.Clone(d.Texts)
+	for key, text := range d.Texts {
+		if holdsSecret(text) || key == keyServer && hasPassword(text) {
+			delete(d.Texts, key) // pasted into the wrong field: it is not kept either
+		}
+	}
 	src, err := json.MarshalIndent(d, "", "  ")
 	if err != nil {
 		return err

@@ -242,3 +242,32 @@ func TestAllowed(t *testing.T) {
 		t.Errorf("%+v", f)
 	}
 }
+
+// TestOneALine: what was pasted comes out the same whether its line ends were
+// kept, dropped or made spaces.
+func TestOneALine(t *testing.T) {
+	a, b := pair(t, "ops", false), pair(t, "safe 2", true)
+	c := pair(t, "", false)
+	for _, text := range []string{
+		a.Lines() + "\n" + c.Recipient,
+		a.Lines() + c.Recipient,
+		strings.ReplaceAll(a.Lines(), "\n", " ") + " " + c.Recipient,
+		strings.ReplaceAll(a.Lines(), "\n", "") + c.Recipient,
+	} {
+		r, err := ReadRecipients([]string{oneALine(text)}, "here")
+		if err != nil || len(r.Public()) != 2 || r.Public()[0].Name != "ops" {
+			t.Errorf("%q: %+v %v", text, r.Public(), err)
+		}
+	}
+	r, err := ReadRecipients([]string{oneALine(strings.ReplaceAll(b.Lines(), "\n", ""))}, "here")
+	if err != nil || r.Public()[0].Name != "safe 2" {
+		t.Errorf("%v", err)
+	}
+	if got := oneALine("/media/usb/#1/age1.txt"); got != "/media/usb/#1/age1.txt" {
+		t.Errorf("a path became %q", got)
+	}
+	ssh := "ssh-ed25519 AAAAC3Nz me@host"
+	if got := oneALine(ssh + ssh); got != "\n"+ssh+"\n"+ssh {
+		t.Errorf("%q", got)
+	}
+}

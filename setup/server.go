@@ -14,6 +14,7 @@ import (
 type Server struct {
 	pg.Survey
 	Settings pg.Settings
+	Asked    string      // what a person typed to reach it
 	Programs pg.Programs // the client programs that would dump it
 	Checks   []vault.Check
 }
@@ -29,14 +30,19 @@ func ParseServer(text string) (pg.Settings, error) {
 		}
 		return pg.Settings{Service: name}, nil
 	}
-	if strings.Contains(text, "password=") || hasURIPassword(text) {
+	if hasPassword(text) {
 		return pg.Settings{}, &fault.Error{Op: "connect", What: "the connection string holds a password", Why: "it would stand in the configuration, which others may read",
 			Left: "nothing was written", Do: "put the password into ~/.pgpass (mode 0600) and leave it out here", Code: fault.Refused}
 	}
 	return pg.Settings{Conninfo: text}, nil
 }
 
-func hasURIPassword(text string) bool {
+// hasPassword tells whether a connection string holds one, as a key or in a
+// URI.
+func hasPassword(text string) bool {
+	if strings.Contains(strings.ReplaceAll(text, " ", ""), "password=") {
+		return true
+	}
 	_, rest, uri := strings.Cut(text, "://")
 	if !uri {
 		return false

@@ -54,6 +54,9 @@ func (m *model) restoreGuide(a openRestore) {
 func (m *model) afterGuide() tea.Cmd {
 	open := m.guideOpen()
 	var cmds []tea.Cmd
+	if m.o.Guide != nil && m.guide != nil && (open == nil || open.s.Finished()) {
+		return m.endAlone(m.guide)
+	}
 	if old := m.guide; old != nil && old != open {
 		cmds = append(cmds, m.guidePending(old))
 		old.s.Close()
@@ -70,6 +73,18 @@ func (m *model) afterGuide() tea.Cmd {
 		return tea.Batch(cmds...)
 	}
 	return tea.Batch(append(cmds, m.guidePending(open))...)
+}
+
+// endAlone leaves the screen with the guide that it was opened for, after
+// what the guide still has to keep or to drop.
+func (m *model) endAlone(p *guidePage) tea.Cmd {
+	m.guide, m.o.Guide = nil, nil
+	if m.o.Again != nil && p.s.Finished() {
+		*m.o.Again = "the set-up is done"
+	}
+	cmd := m.guidePending(p)
+	p.s.Close()
+	return tea.Sequence(cmd, tea.Quit)
 }
 
 // guidePending turns every waiting Work into a Cmd.

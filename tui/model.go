@@ -70,6 +70,9 @@ func newModel(g *engine, o Options) *model {
 	m.message = o.Say
 	m.home = []screen{newHealth(), m.archives, newActivity(), m.setup}
 	m.pages = []screen{m.home[0]}
+	if o.Guide != nil {
+		m.pages = append(m.pages, newGuidePage(o.Guide))
+	}
 	return m
 }
 

@@ -12,6 +12,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"pgvault/fault"
+	"pgvault/guide"
 	"pgvault/setup"
 )
 
@@ -36,6 +37,8 @@ type Options struct {
 	Out      io.Writer        // nil: standard output
 	Farewell *string          // takes the line for after leaving; nil: it is printed to Out
 
+	// Guide is shown from the start and alone: when it ends, the screen does.
+	Guide   *guide.Session
 	Setup   *setup.Desk // for the Setup page; nil: it knows nothing
 	AtSetup bool        // begin on the Setup page
 	Say     string      // stands in the message line at the start
