@@ -3,6 +3,7 @@ package tui
 import (
 	"context"
 	"time"
+	"unicode"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -229,6 +230,11 @@ func (m *model) key(k tea.KeyPressMsg) tea.Cmd {
 		return nil
 	}
 	b, ok := m.keymap().find(k.String())
+	if !ok && k.Mod == tea.ModAlt {
+		// Esc and a key at once: a slow line brings both in one piece, and
+		// the terminal cannot tell that from Alt.
+		return tea.Batch(m.key(tea.KeyPressMsg{Code: tea.KeyEscape}), m.key(unAlt(k)))
+	}
 	if !ok {
 		if len(m.dialogs) == 0 && k.Text != "" {
 			m.message = m.th.text(k.Text) + " does nothing here; ? lists the keys"
@@ -236,6 +242,15 @@ func (m *model) key(k tea.KeyPressMsg) tea.Cmd {
 		return nil
 	}
 	return m.command(b)
+}
+
+// unAlt is the key without Alt.
+func unAlt(k tea.KeyPressMsg) tea.KeyPressMsg {
+	k.Mod, k.Text = 0, ""
+	if unicode.IsPrint(k.Code) {
+		k.Text = string(k.Code)
+	}
+	return k
 }
 
 // command does what a binding stands for, or says why not.

@@ -101,6 +101,20 @@ func TestHealthWorstFirst(t *testing.T) {
 	}
 }
 
+// TestHealthOfRunning: a backup that is running has saved nothing yet.
+func TestHealthOfRunning(t *testing.T) {
+	for _, c := range []struct {
+		last *time.Time
+		want int
+	}{{nil, 1}, {ago(2 * day), 1}, {ago(time.Hour), 0}} {
+		f := facts([]DatabaseStatus{{Database: "a", State: "running", LastGood: c.last, MaxAgeSeconds: 86400}})
+		f.running["a"] = "j1"
+		if h := f.health(); h.AtRisk() != c.want {
+			t.Errorf("last good %v: %d at risk", c.last, h.AtRisk())
+		}
+	}
+}
+
 func TestHealthWarns(t *testing.T) {
 	ok := []DatabaseStatus{{Database: "shop", State: "ok", LastGood: ago(time.Hour), MaxAgeSeconds: 86400}}
 	late := []DatabaseStatus{{Database: "shop", State: "late", LastGood: ago(3 * day), MaxAgeSeconds: 86400}}
