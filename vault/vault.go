@@ -69,7 +69,8 @@ type Vault struct {
 	vf *archive.VaultFile
 	by string // who asks, see ActAs
 
-	past past // what Activity remembers between two calls
+	past past     // what Activity remembers between two calls
+	dead sync.Map // jobFacts of jobs that died, by id
 }
 
 var _ Desk = (*Vault)(nil)
