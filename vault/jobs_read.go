@@ -1,9 +1,11 @@
 package vault
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"pgvault/fault"
@@ -62,22 +64,17 @@ func (v *Vault) jobOf(s job.Status) Job {
 	var f jobFacts
 	_ = json.Unmarshal(s.Order, &o) // a foreign folder: it is then no vault's
 	_ = json.Unmarshal(s.Facts, &f)
+	if s.State == job.Died {
+		f = v.deadFacts(s.ID, f)
+	}
 	j := Job{ID: s.ID, Vault: o.Vault, Order: o.Order, Archive: f.Archive, Target: orElse(f.Target, o.Order.ToNew+o.Order.ToEmpty), Actor: o.Actor,
 		State: JobState(s.State), PID: s.PID, Started: s.Started, Ended: s.Ended, Stage: f.Stage}
 	j.Order.Database = orElse(j.Order.Database, f.Database)
-	if e, err := DecodeEvent(f.Progress); err == nil {
-		if p, ok := e.(Progress); ok {
-			j.Progress = &p
-		}
+	if p, ok := decodeAs[Progress](f.Progress); ok {
+		j.Progress = &p
 	}
-	line := []byte(f.Done)
-	if s.State == job.Died { // its end may be in the journal: it died between the two
-		line = v.jobs().Tail(s.ID)
-	}
-	if e, err := DecodeEvent(line); err == nil {
-		if d, ok := e.(RunDone); ok {
-			j.Done, j.State = &d, JobState(d.Result)
-		}
+	if d, ok := decodeAs[RunDone](f.Done); ok {
+		j.Done, j.State = &d, JobState(d.Result)
 	}
 	switch j.State {
 	case JobDied:
@@ -90,6 +87,48 @@ func (v *Vault) jobOf(s job.Status) Job {
 		j.State = JobFailed
 	}
 	return j
+}
+
+// deadFacts brings the facts of a job that died up to its journal: its
+// status may be a moment older, and it is the last stage that tells what is
+// left. The end may be there too: it died between the two.
+func (v *Vault) deadFacts(id string, f jobFacts) jobFacts {
+	if known, ok := v.dead.Load(id); ok {
+		return known.(jobFacts)
+	}
+	newest, _ := decodeAs[Progress](f.Progress)
+	err := v.jobs().Replay(context.Background(), id, func(line []byte) bool {
+		if bytes.HasPrefix(line, []byte(`{"schema":1,"type":"table_done"`)) {
+			return false // the many
+		}
+		e, _ := DecodeEvent(line) // a damaged line tells nothing
+		switch e := e.(type) {
+		case RunStarted:
+			f.Archive, f.Database, f.Target = e.ID, e.Database, e.Target
+		case StageStarted:
+			f.Stage = e.Stage
+		case Progress:
+			if !e.At.Before(newest.At) {
+				newest, f.Progress = e, slices.Clone(line)
+			}
+		case RunDone:
+			f.Done = slices.Clone(line)
+		}
+		return false
+	})
+	if newest.Stage != f.Stage { // of a stage before
+		f.Progress = nil
+	}
+	if err == nil {
+		v.dead.Store(id, f)
+	}
+	return f
+}
+
+func decodeAs[E Event](line []byte) (E, bool) {
+	e, err := DecodeEvent(line)
+	x, ok := e.(E)
+	return x, ok && err == nil
 }
 
 // diedDone is the end of a job that had none.
@@ -240,8 +279,7 @@ func (w *watcher) status(s job.Status) {
 	if json.Unmarshal(s.Facts, &f) != nil || s.State != job.Running {
 		return
 	}
-	e, err := DecodeEvent(f.Progress)
-	if p, ok := e.(Progress); err == nil && ok && p.Stage == w.stage && p.At.After(w.told) {
+	if p, ok := decodeAs[Progress](f.Progress); ok && p.Stage == w.stage && p.At.After(w.told) {
 		w.told = p.At
 		w.sink(p)
 	}

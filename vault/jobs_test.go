@@ -113,6 +113,9 @@ func holdTable(t *testing.T, database string) func() {
 func TestTwoLaunchesAtOnce(t *testing.T) {
 	makeVictim(t, settings(), "victim")
 	w, v := jobWorld(t)
+	if err := v.Init(t.Context()); err != nil { // this is about databases, not about who makes the vault
+		t.Fatal(err)
+	}
 	letGo := holdTable(t, "victim") // so that the first cannot end before the last was started
 	const n = 4
 	var wg sync.WaitGroup
@@ -252,6 +255,34 @@ func TestKilledRunner(t *testing.T) {
 		t.Fatal(err)
 	}
 	watch(t, v, j.ID, nil).ok(t)
+}
+
+// TestKilledRestore: what a dead restore leaves is named, and holds nothing
+// in the server.
+func TestKilledRestore(t *testing.T) {
+	makeVictim(t, settings(), "victim")
+	w, v := jobWorld(t)
+	w.backup(BackupOptions{Database: "victim"}).ok(t)
+	dropAfter(t, "new")
+	j, err := v.Launch(t.Context(), Order{Kind: KindRestore, ID: "latest:victim", ToNew: "new"}, Secrets{Files: w.ids.Files})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := watch(t, v, j.ID, func(e Event) {
+		if s, ok := e.(StageStarted); ok && s.Stage == StageCreate {
+			_ = syscall.Kill(j.PID, syscall.SIGKILL)
+		}
+	})
+	fourLines(t, p.err)
+	if e := fault.As(p.err); state(t, v, j.ID) != JobDied || !strings.Contains(e.Left, "database new") {
+		t.Errorf("%+v", e)
+	}
+	until(t, "its programs have gone", func() bool { return len(children(t, j.PID)) == 0 && len(orphans(t, w)) == 0 })
+	noSessions(t)
+	list, tr, err := v.Activity(t.Context(), 1)
+	if err != nil || tr.Broken != 0 || len(list) != 1 || list[0].Result != string(JobDied) || list[0].What != "victim > new" || list[0].Job != j.ID {
+		t.Errorf("%+v, %+v, %v", list, tr, err)
+	}
 }
 
 // TestForegroundIsAJob: what runs in a terminal, or from cron, can be seen

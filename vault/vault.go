@@ -67,10 +67,11 @@ type Vault struct {
 	vf *archive.VaultFile
 	by string // who asks, see ActAs
 
-	past past // what Activity remembers between two calls
-
 	listed  *remembered // the last listing
 	written time.Time   // when it was last written to the state folder
+
+	past past     // what Activity remembers between two calls
+	dead sync.Map // jobFacts of jobs that died, by id
 
 	asked asked // requests to unlock that wait for an answer
 }

@@ -144,31 +144,3 @@ func (d Dir) Replay(ctx context.Context, id string, line func(line []byte) (last
 	_, err = (&lines{r: f}).drain(ctx, line)
 	return err
 }
-
-// Tail gives the last whole line of a job's journal, nil where there is
-// none; of a line longer than 1 MiB, nil.
-func (d Dir) Tail(id string) []byte {
-	f, err := openRegular(d.path(id, journalFile))
-	if err != nil {
-		return nil
-	}
-	defer f.Close()
-	size, err := f.Seek(0, io.SeekEnd)
-	if err != nil {
-		return nil
-	}
-	buf := make([]byte, min(size, 1<<20))
-	if _, err := f.ReadAt(buf, size-int64(len(buf))); err != nil {
-		return nil
-	}
-	buf = buf[:bytes.LastIndexByte(buf, '\n')+1]
-	if len(buf) == 0 {
-		return nil
-	}
-	buf = buf[:len(buf)-1]
-	from := bytes.LastIndexByte(buf, '\n')
-	if from < 0 && size > 1<<20 {
-		return nil
-	}
-	return buf[from+1:]
-}
