@@ -10,6 +10,7 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
+	"pgvault/guide"
 	"pgvault/setup"
 	"pgvault/vault"
 	"pgvault/vault/retention"
@@ -270,5 +271,25 @@ func TestSetupMouse(t *testing.T) {
 	r.update(tea.MouseClickMsg{Button: tea.MouseLeft, X: 2 + len("Keep the old file") + 8, Y: r.m.overTop + d.foot})
 	if d.sel != 1 {
 		t.Errorf("answer %d", d.sel)
+	}
+}
+
+// TestFirstSetupIsAloneOnTheScreen: before there is a vault the guide is all
+// there is, and the screen ends with it.
+func TestFirstSetupIsAloneOnTheScreen(t *testing.T) {
+	world := setup.World{Path: filepath.Join(t.TempDir(), "config.toml"), StateDir: t.TempDir(), Access: vault.Access{Act: true}}
+	for _, size := range [][2]int{{80, 24}, {60, 20}, {30, 8}, {20, 5}} {
+		again := ""
+		r := newRig(t, sampleDesk(), Options{Guide: guide.New(setup.Guide(world), nil), Again: &again}, size[0], size[1])
+		if size[0] >= 60 {
+			r.wants("this machine has no vault yet", "Which PostgreSQL server")
+			r.lacks("1 Health")
+		}
+		r.typeText("host=/nonexistent")
+		r.settle()
+		r.keys("ctrl+s")
+		if len(r.m.pages) != 1 || again != "" {
+			t.Errorf("%d pages, %q", len(r.m.pages), again)
+		}
 	}
 }

@@ -42,7 +42,10 @@ func (m *model) View() tea.View {
 		lines = append(lines, m.header())
 	}
 	m.tabsLine = -1
-	if n > 1 {
+	switch {
+	case n > 1 && m.alone():
+		lines = append(lines, "") // there is no place to go to yet
+	case n > 1:
 		m.tabsLine = 1
 		lines = append(lines, m.tabLine())
 	}
@@ -162,6 +165,10 @@ func (m *model) tabsIn(gap string, words bool) (string, []hint) {
 	return b.String(), hints
 }
 
+// alone tells whether the screen was opened for a guide before there is a
+// vault.
+func (m *model) alone() bool { return m.o.Guide != nil }
+
 // header names program, host, vault and label, and the time with its zone.
 // When narrow the offset goes first, then the word vault, then the host is
 // cut in its middle; vault, label and time stay.
@@ -176,6 +183,9 @@ func (m *model) header() string {
 		for i := range clocks {
 			clocks[i] = "read only  " + clocks[i]
 		}
+	}
+	if m.alone() {
+		return m.headline("pgvault  "+m.th.text(m.o.Host)+"  this machine has no vault yet", "", clocks[len(clocks)-1])
 	}
 	host, vaultName := m.th.text(m.o.Host), m.th.text(m.name)
 	label := ""
