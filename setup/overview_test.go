@@ -28,7 +28,7 @@ func TestOverview(t *testing.T) {
 	got := rows(o)
 	for _, want := range []string{
 		"Databases | 1 of ", " left out) | ! rights\n",
-		"Keys | ops, safe | ok\n",
+		"Keys | ops, safe; never used to open a backup | ! never tried\n",
 		"Places | disk " + w.dir + "/the place | ",
 		"Keep | 3 last, 7 daily, 4 weekly, 6 monthly | ok\n",
 		"When | newest at most 1d12h old; nothing starts backups by itself | ! by hand\n",
