@@ -56,6 +56,7 @@ type program struct {
 	noInput    bool
 	noColor    bool
 	readOnly   bool
+	plainUI    bool
 	json       bool
 	identities []string
 	texts      []string // of identity files, where root has become another user
@@ -127,6 +128,7 @@ func (p *program) root() *cobra.Command {
 	f.BoolVarP(&p.dryRun, "dry-run", "n", false, "show what would be done, change nothing")
 	f.BoolVar(&p.noInput, "no-input", false, "never ask, fail instead")
 	f.BoolVar(&p.noColor, "no-color", false, "no colours (also NO_COLOR)")
+	f.BoolVar(&p.plainUI, "plain-ui", false, "guides as numbered lines, for a screen reader (also ACCESSIBLE=1)")
 	f.BoolVar(&p.readOnly, "read-only", false, "refuse all that starts or changes something")
 	f.StringArrayVarP(&p.identities, "identity", "i", nil, "identity file (secret key) as age reads it, - for standard input; may be repeated")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err.Error()) })
@@ -139,7 +141,7 @@ func (p *program) root() *cobra.Command {
 
 // bare is pgvault without a verb.
 func (p *program) bare(cmd *cobra.Command) error {
-	if !p.terminal() || os.Getenv("TERM") == "dumb" {
+	if !p.terminal() || os.Getenv("TERM") == "dumb" || p.accessible() {
 		err := p.status(cmd.Context(), nil)
 		fmt.Fprintln(p.stderr, "\nverbs: backup list show verify restore dump status retention pin delete unlock init config demo; pgvault help VERB tells more")
 		return err

@@ -69,7 +69,12 @@ func (m *model) afterGuide() tea.Cmd {
 		m.guide = nil
 		return tea.Batch(cmds...)
 	}
-	return tea.Batch(append(cmds, m.guidePending(open))...)
+	cmds = append(cmds, m.guidePending(open))
+	if m.guideOpen() != open { // its job has a page of its own now
+		open.s.Close()
+		m.guide = nil
+	}
+	return tea.Batch(cmds...)
 }
 
 // guidePending turns every waiting Work into a Cmd.
