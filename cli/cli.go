@@ -66,6 +66,7 @@ type program struct {
 	noInput    bool
 	noColor    bool
 	readOnly   bool
+	plainUI    bool
 	json       bool
 	identities []string
 	texts      []string // of identity files, where root has become another user
@@ -137,6 +138,7 @@ func (p *program) root() *cobra.Command {
 	f.BoolVarP(&p.dryRun, "dry-run", "n", false, "show what would be done, change nothing")
 	f.BoolVar(&p.noInput, "no-input", false, "never ask, fail instead")
 	f.BoolVar(&p.noColor, "no-color", false, "no colours (also NO_COLOR)")
+	f.BoolVar(&p.plainUI, "plain-ui", false, "guides as numbered lines, for a screen reader (also ACCESSIBLE=1)")
 	f.BoolVar(&p.readOnly, "read-only", false, "refuse all that starts or changes something")
 	f.StringArrayVarP(&p.identities, "identity", "i", nil, "identity file (secret key) as age reads it, - for standard input; may be repeated")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err.Error()) })
@@ -154,7 +156,7 @@ func (p *program) bare(cmd *cobra.Command) error {
 		return err
 	}
 	draft, first := p.wantsSetup(path)
-	if !p.terminal() || os.Getenv("TERM") == "dumb" {
+	if !p.terminal() || os.Getenv("TERM") == "dumb" || p.accessible() && !first {
 		if first && draft.Guide == "" {
 			return noSetup(path)
 		}

@@ -17,13 +17,20 @@ func (p *program) restoreCmd() *cobra.Command {
 	var o vault.RestoreOptions
 	var detach bool
 	cmd := &cobra.Command{
-		Use:   "restore ID|latest:DB",
+		Use:   "restore [ID|latest:DB]",
 		Short: "Restore into a new database and prove that it is equal",
 		Long: "Restores an archive into a new database (or an existing, empty one), then compares\n" +
 			"every table's rows and SHA-256 with what was recorded in the dump's own snapshot.\n" +
-			"Exit code 5 and a list when anything differs. Needs the secret key of a recipient (-i).",
-		Args: usageArgs(cobra.ExactArgs(1)),
+			"Exit code 5 and a list when anything differs. Needs the secret key of a recipient (-i).\n" +
+			"Without an archive, on a terminal, it asks for everything line by line.",
+		Args: usageArgs(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 && (p.accessible() || p.terminal()) && !p.noInput && !p.json {
+				return p.restoreGuide(cmd.Context())
+			}
+			if len(args) == 0 {
+				return usage("name an archive, or latest:DB")
+			}
 			p.kind = vault.KindRestore
 			if o.ToNew != "" && o.ToEmpty != "" {
 				return usage("--to-new and --to-empty exclude each other")

@@ -58,6 +58,7 @@ const (
 	factPlan     = "plan"
 	factTables   = "all tables"
 	factProposed = "proposed for"
+	factRoles    = "planned for roles"
 )
 
 // Restore gives the session of the guide that brings an archive back: backup,
@@ -171,8 +172,6 @@ func (r *restore) whereStep() Step {
 			v.Put(factProposed, v.Get(keyArchive))
 			return nil
 		},
-		Do:    func(ctx context.Context, v *Values, _ Talk) error { return r.plan(ctx, v) },
-		Doing: "checking what the restore needs; nothing is changed",
 	}
 }
 
@@ -224,8 +223,6 @@ func (r *restore) tablesStep() Step {
 			}
 			return []Line{{Text: "none chosen: all tables are restored"}}
 		},
-		Do:    func(ctx context.Context, v *Values, _ Talk) error { return r.plan(ctx, v) },
-		Doing: "checking what the restore needs; nothing is changed",
 	}
 }
 
@@ -263,6 +260,7 @@ func (r *restore) plan(ctx context.Context, v *Values) error {
 		same.Same = r.Again(same.Same)
 	}
 	v.Put(factPlan, &same)
+	v.Put(factRoles, roles(v))
 	return nil
 }
 
@@ -280,9 +278,12 @@ func (r *restore) runStep() Step {
 	}
 }
 
+// roles is what was decided about roles that are missing.
+func roles(v *Values) string { return first(v.Get(keyRoles), "stop") }
+
 // runSections are a job that goes on, for a face without a view of its own.
 func runSections(run *Run) []Section {
-	if run == nil {
+	if run == nil || run.Done != nil {
 		return nil
 	}
 	out := []Section{{Label: "job", Lines: []Line{{Text: run.Job.ID}}}, {Label: "now", Lines: []Line{{Text: run.Doing()}}}}

@@ -30,16 +30,13 @@ func (r *restore) checksStep() Step {
 			return []Section{checkSection(p)}
 		},
 		Actions: []Action{r.tablesAction()},
-		Load: func(ctx context.Context, v *Values, _ Talk) error {
-			if v.Fact(factPlan) != nil {
-				return nil
-			}
-			return r.plan(ctx, v)
-		},
+		Load:    func(ctx context.Context, v *Values, _ Talk) error { return r.plan(ctx, v) },
 		Loading: "checking what the restore needs; nothing is changed",
 		Do: func(ctx context.Context, v *Values, _ Talk) error {
-			if err := r.plan(ctx, v); err != nil {
-				return err
+			if FactOf[string](v, factRoles) != roles(v) {
+				if err := r.plan(ctx, v); err != nil {
+					return err
+				}
 			}
 			return refused(FactOf[*vault.RestorePlan](v, factPlan))
 		},
@@ -90,13 +87,7 @@ func (r *restore) tablesAction() Action {
 func (r *restore) planStep() Step {
 	return Step{
 		Key: "plan", Name: "Plan", Question: "This will be done. Nothing has been changed yet.", Enter: "start", Final: true,
-		Why: "The job applies exactly this plan. Should the server have changed until then, the job finds that out and stops before it writes.",
-		Load: func(ctx context.Context, v *Values, _ Talk) error {
-			if v.Fact(factPlan) != nil {
-				return nil
-			}
-			return r.plan(ctx, v)
-		},
+		Why:  "The job applies exactly this plan. Should the server have changed until then, the job finds that out and stops before it writes.",
 		Body: r.planSections,
 		Do: func(_ context.Context, v *Values, _ Talk) error {
 			return refused(FactOf[*vault.RestorePlan](v, factPlan))
@@ -104,11 +95,10 @@ func (r *restore) planStep() Step {
 		Actions: []Action{
 			{Key: "Y", Name: "copy command", Help: "copy the command that does the same", Do: func(_ context.Context, v *Values, _ Talk) (Effect, error) {
 				p := FactOf[*vault.RestorePlan](v, factPlan)
-				e := Copied(p.Same, p.Same)
 				if len(r.files(v)) == 0 {
-					e.Say += "   (it needs -i with the path of an identity)"
+					return Effect{Copy: p.Same, Say: "copied; add -i and the path of a key to it: " + p.Same}, nil
 				}
-				return e, nil
+				return Copied(p.Same, p.Same), nil
 			}},
 			{Key: "e", Name: "edit target", Help: "choose another target", Do: func(context.Context, *Values, Talk) (Effect, error) { return Effect{Goto: "where"}, nil }},
 			r.tablesAction(),
@@ -123,8 +113,8 @@ func (r *restore) planSections(v *Values) []Section {
 	}
 	a, now := p.Archive, r.Now()
 	text := func(label, s string) Section { return Section{Label: label, Lines: []Line{{Text: s}}} }
-	out := []Section{text("from", fmt.Sprintf("%s %s (%s ago), %s, %s", a.Database, a.Started.In(now.Location()).Format("02 Jan 15:04"),
-		Age(now.Sub(a.Started)), Plural(int64(a.Tables), "table"), Plural(a.Rows, "row")))}
+	out := []Section{text("from", fmt.Sprintf("%s %s (%s), %s, %s", a.Database, a.Started.In(now.Location()).Format("02 Jan 15:04"),
+		Ago(now.Sub(a.Started)), Plural(int64(a.Tables), "table"), Plural(a.Rows, "row")))}
 	if p.Empty {
 		out = append(out, text("to", p.Target+", which exists and is empty"))
 	} else {
@@ -141,7 +131,7 @@ func (r *restore) planSections(v *Values) []Section {
 	for i, s := range p.Steps {
 		steps.Lines = append(steps.Lines, Line{Text: fmt.Sprintf("%d  %s", i+1, s)})
 	}
-	out = append(out, steps, text("note", fmt.Sprintf("what was written to %s after %s is NOT in this backup (%s)", a.Database,
-		a.Started.In(now.Location()).Format("02 Jan 15:04"), Age(now.Sub(a.Started)))))
+	out = append(out, steps, text("note", fmt.Sprintf("what was written to %s after %s is NOT in this backup", a.Database,
+		a.Started.In(now.Location()).Format("02 Jan 15:04:05"))))
 	return append(out, text("same as", p.Same))
 }

@@ -48,3 +48,11 @@ func Age(d time.Duration) string {
 	}
 	return fmt.Sprintf("%dd", int(d.Hours()/24))
 }
+
+// Ago is Age in a sentence: "3d ago", "just now".
+func Ago(d time.Duration) string {
+	if d < time.Minute {
+		return "just now"
+	}
+	return Age(d) + " ago"
+}

@@ -240,7 +240,7 @@ func (p *guidePage) drawText(s *sheet, f *guide.Field, field int, label string, 
 		shown := in.view(e.th, said.Text)
 		at = min(ansi.StringWidth(shown), room-1)
 		text = padRight(cutEnd(shown, room), room)
-		if said.State == "" {
+		if said.State != "x" && said.State != "!" { // the field itself says it
 			said = guide.Line{}
 		}
 		if hint := in.clipboardHint(); hint != "" {

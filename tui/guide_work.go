@@ -72,7 +72,12 @@ func (m *model) afterGuide() tea.Cmd {
 		m.guide = nil
 		return tea.Batch(cmds...)
 	}
-	return tea.Batch(append(cmds, m.guidePending(open))...)
+	cmds = append(cmds, m.guidePending(open))
+	if m.guideOpen() != open { // its job has a page of its own now
+		open.s.Close()
+		m.guide = nil
+	}
+	return tea.Batch(cmds...)
 }
 
 // endAlone leaves the screen with the guide that it was opened for, after

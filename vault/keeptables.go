@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"pgvault/pg"
-	"pgvault/vault/archive"
 )
 
 // Tables opens an archive's contents and gives its tables, the largest
@@ -17,7 +16,7 @@ func (v *Vault) Tables(ctx context.Context, id string, ids Identities) ([]TableI
 	if err != nil {
 		return nil, err
 	}
-	keys, err := archive.LoadKeys(ids.Files, ids.Passphrase)
+	keys, err := v.keys(ids)
 	if err != nil {
 		return nil, err
 	}

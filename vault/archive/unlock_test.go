@@ -32,7 +32,7 @@ func answerTo(t *testing.T, text string, keys *Keys) string {
 
 func TestUnlock(t *testing.T) {
 	b := newBench(t)
-	s, o, req := asked(t, b)
+	s, _, req := asked(t, b)
 	q := must(ParseRequest(" " + req.Text[:100] + "\r\n  " + req.Text[100:] + "\n"))(t)
 	if q.Vault != "main" || q.Database != testDB || q.ID != s.id || q.Host != "db1" || !q.Started.Equal(testTime) {
 		t.Errorf("the request says %+v", q)
@@ -50,7 +50,7 @@ func TestUnlock(t *testing.T) {
 	}
 	var keys Keys
 	keys.AddUnlocked(again)
-	o = must(s.open(t.Context()))(t)
+	o := must(s.open(t.Context()))(t)
 	sameBytes(t, MainPart, must(readPart(t.Context(), o, MainPart, &keys))(t), s.dump)
 	c := must(o.Contents(t.Context(), &keys))(t)
 	m := must(o.Main(t.Context(), c, &keys))(t)

@@ -112,7 +112,7 @@ func wrongText(prefix, text string) error {
 	what, why, do := nameOf(prefix)+" cannot be understood", "it does not begin with "+prefix, "copy it whole, from "+prefix+" on"
 	upper := strings.ToUpper(text)
 	switch {
-	case strings.HasPrefix(upper, "AGE-SECRET-KEY-"), strings.HasPrefix(upper, "-----BEGIN"), strings.HasPrefix(upper, "AGE-PLUGIN-"):
+	case strings.Contains(upper, "AGE-SECRET-KEY-"), strings.Contains(upper, "-----BEGIN"), strings.Contains(upper, "AGE-PLUGIN-"):
 		why, do = "this is a secret key", "keep it to yourself: it goes into a file that -i names, never here"
 	case strings.HasPrefix(text, requestPrefix):
 		why, do = "this is the request itself", "paste the line that pgvault unlock printed, which begins with "+answerPrefix

@@ -1,0 +1,554 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+
+	"pgvault/fault"
+	"pgvault/guide"
+	"pgvault/safetext"
+	"pgvault/vault"
+)
+
+// plainUI shows a guide as numbered lines, one question after the other, for
+// a screen reader, a dumb terminal, or a script: what was written is never
+// changed, there are no boxes and nothing moves.
+type plainUI struct {
+	line   func() (string, error) // reads a line
+	hidden func() (string, error) // reads a line without showing it
+	out    io.Writer
+	now    func() time.Time
+	s      *guide.Session
+	shown  string // the body that was printed last
+}
+
+// errLeft: the person left the guide.
+var errLeft = errors.New("left")
+
+// accessible tells whether guides are to be lines.
+func (p *program) accessible() bool { return p.plainUI || os.Getenv("ACCESSIBLE") != "" }
+
+// runGuide leads through a guide by lines, from the terminal or from standard
+// input, and gives the job it ended with as an error when that failed.
+func (p *program) runGuide(ctx context.Context, s *guide.Session) error {
+	defer s.Close()
+	u := &plainUI{out: p.stderr, now: time.Now, s: s}
+	u.line, u.hidden = lineReaders(ctx, p.stdin, p.stderr)
+	u.say(s.Guide().Title + ". Enter takes what stands in brackets, < goes back, ? tells why.")
+	err := u.walk(ctx)
+	if errors.Is(err, errLeft) || errors.Is(err, io.EOF) {
+		s.Leave()
+		_ = u.work(ctx) // keeping the draft; what failed was said
+		u.say("left the guide")
+		return nil
+	}
+	return err
+}
+
+func (u *plainUI) say(text string) { fmt.Fprintln(u.out, text) }
+
+// lineReaders give what reads a line from in, shown and hidden. Both end when
+// ctx does, and a terminal shows again then what is typed.
+func lineReaders(ctx context.Context, in *os.File, out io.Writer) (shown, hidden func() (string, error)) {
+	buffered := bufio.NewReader(in)
+	shown = func() (string, error) {
+		return until(ctx, func() (string, error) {
+			s, err := buffered.ReadString('\n')
+			if err != nil && s == "" {
+				return "", err
+			}
+			return strings.TrimRight(s, "\r\n"), nil
+		})
+	}
+	fd := int(in.Fd())
+	old, err := term.GetState(fd)
+	if err != nil {
+		return shown, shown // not a terminal
+	}
+	hidden = func() (string, error) {
+		s, err := until(ctx, func() (string, error) {
+			b, err := term.ReadPassword(fd)
+			defer clear(b)
+			return string(b), err
+		})
+		if ctx.Err() != nil {
+			_ = term.Restore(fd, old) // the reader is still at it, and the program ends
+		}
+		fmt.Fprintln(out)
+		return s, err
+	}
+	return shown, hidden
+}
+
+// until waits for read, or for the end of ctx.
+func until(ctx context.Context, read func() (string, error)) (string, error) {
+	type result struct {
+		s   string
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		s, err := read()
+		done <- result{s, err}
+	}()
+	select {
+	case r := <-done:
+		return r.s, r.err
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+}
+
+// walk goes through the steps until the guide is at its end.
+func (u *plainUI) walk(ctx context.Context) error {
+	for {
+		if err := u.work(ctx); err != nil || u.s.Finished() {
+			return err
+		}
+		if err := u.step(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// step shows one step, asks its fields, and goes on or back.
+func (u *plainUI) step(ctx context.Context) error {
+	st := u.s.Step()
+	trail, place := u.s.Trail()
+	u.say(fmt.Sprintf("\nStep %d of %d: %s", place, len(trail), safetext.Line(st.Name)))
+	for _, l := range []string{st.Question, st.Text} {
+		if l != "" {
+			u.say(safetext.Line(l))
+		}
+	}
+	u.shown = ""
+	u.failure()
+	for i := 0; i < len(u.s.Fields()) && u.s.Step() == st; {
+		fields := u.s.Fields()
+		if i > 0 || len(fields) == 1 {
+			u.body()
+		}
+		back, err := u.field(fields[i])
+		if err != nil {
+			return err
+		}
+		if err := u.work(ctx); err != nil {
+			return err
+		}
+		switch {
+		case back && i == 0:
+			return u.back()
+		case back:
+			i--
+		default:
+			i++
+		}
+	}
+	for _, l := range u.s.Lines() {
+		u.state("", l)
+	}
+	u.body()
+	return u.confirm(ctx, st)
+}
+
+// confirm asks for Enter, or for one of the step's actions.
+func (u *plainUI) confirm(ctx context.Context, st *guide.Step) error {
+	for u.s.Step() == st {
+		ask := "Enter: " + orWord(st.Enter, "continue")
+		for _, a := range st.Actions {
+			if a.Off == nil || a.Off(u.s.Values()) == "" {
+				ask += ", " + a.Key + ": " + a.Name
+			}
+		}
+		answer, err := u.ask(ask)
+		switch {
+		case err != nil:
+			return err
+		case answer == "<" && len(u.s.Fields()) > 0:
+			return nil // asked again from the first field
+		case answer == "<":
+			return u.back()
+		case answer == "":
+			if why := u.s.Next(); why != "" {
+				u.say("! " + safetext.Line(why))
+				return nil // asked again from the first field
+			}
+		default:
+			if why := u.s.Act(answer); why != "" {
+				u.say("! " + safetext.Line(why))
+				continue
+			}
+		}
+		if err := u.work(ctx); err != nil || u.s.Finished() {
+			return err
+		}
+		if u.s.Err() != nil {
+			return nil
+		}
+	}
+	return nil
+}
+
+func orWord(s, other string) string {
+	if s != "" {
+		return s
+	}
+	return other
+}
+
+// back goes to the step before; from the first it leaves.
+func (u *plainUI) back() error {
+	why, ok := u.s.Back()
+	if !ok {
+		return errLeft
+	}
+	if why != "" {
+		u.say(safetext.Line(why))
+	}
+	return nil
+}
+
+// ask asks for a line; `?` is answered here.
+func (u *plainUI) ask(prompt string) (string, error) {
+	for {
+		fmt.Fprintf(u.out, "%s: ", safetext.Line(prompt))
+		s, err := u.line()
+		if err != nil {
+			u.say("")
+			return "", err
+		}
+		if s = strings.TrimSpace(s); s != "?" {
+			return s, nil
+		}
+		u.say(safetext.Line(orWord(u.s.Step().Why, "this step explains itself")))
+	}
+}
+
+// field asks one field until its answer can be used.
+func (u *plainUI) field(f *guide.Field) (back bool, err error) {
+	for {
+		var answer string
+		if f.Kind == guide.Secret {
+			back, err = u.secret(f)
+		} else {
+			if answer, err = u.ask(u.prompt(f)); err == nil && answer != "<" && answer != "" {
+				err = u.take(f, answer)
+			}
+			back = answer == "<"
+		}
+		var wrong *wrongAnswer
+		if errors.As(err, &wrong) {
+			u.say("! " + safetext.Line(wrong.why))
+			continue
+		}
+		if err == nil && !back {
+			u.s.Edited(f.Key)
+			u.valid(f)
+		}
+		return back, err
+	}
+}
+
+type wrongAnswer struct{ why string }
+
+func (w *wrongAnswer) Error() string { return w.why }
+
+// prompt is a field's label with what Enter takes.
+func (u *plainUI) prompt(f *guide.Field) string {
+	v := u.s.Values()
+	now := v.Get(f.Key)
+	switch f.Kind {
+	case guide.Choice, guide.Many:
+		return u.options(f)
+	case guide.YesNo:
+		return f.Label + ", yes or no [" + orWord(now, "no") + "]"
+	}
+	if now == "" && f.Hint != "" {
+		return f.Label + " (" + f.Hint + ")"
+	}
+	return f.Label + " [" + now + "]"
+}
+
+// maxOptions is how many options are read out; a filter finds the others.
+const maxOptions = 40
+
+func (u *plainUI) options(f *guide.Field) string {
+	v := u.s.Values()
+	opts := f.Options(v)
+	u.say(safetext.Line(f.Label) + ":")
+	chosen := "none"
+	var many []string
+	for i, o := range opts {
+		if o.Value == v.Get(f.Key) {
+			chosen = strconv.Itoa(i + 1)
+		}
+		for _, l := range v.List(f.Key) {
+			if l == o.Value {
+				many = append(many, strconv.Itoa(i+1))
+			}
+		}
+		if i < maxOptions {
+			text := o.Label
+			if hint := orWord(o.Off, o.Hint); hint != "" {
+				text += ", " + hint
+			}
+			u.say(fmt.Sprintf("  %d  %s", i+1, safetext.Line(text)))
+		}
+	}
+	if len(opts) > maxOptions {
+		u.say(fmt.Sprintf("  and %d more", len(opts)-maxOptions))
+	}
+	if f.Kind == guide.Many {
+		return "numbers with commas between, 0 for none [" + orWord(strings.Join(many, ","), "none") + "]"
+	}
+	return fmt.Sprintf("choose 1 to %d [%s]", len(opts), chosen)
+}
+
+// take takes an answer over.
+func (u *plainUI) take(f *guide.Field, answer string) error {
+	v := u.s.Values()
+	switch f.Kind {
+	case guide.Choice:
+		picked, err := pick(f.Options(v), answer)
+		if err != nil {
+			return err
+		}
+		if picked[0].Off != "" {
+			return &wrongAnswer{picked[0].Off}
+		}
+		v.Set(f.Key, picked[0].Value)
+	case guide.Many:
+		if answer == "0" {
+			v.SetList(f.Key, nil)
+			return nil
+		}
+		picked, err := pick(f.Options(v), strings.Split(answer, ",")...)
+		if err != nil {
+			return err
+		}
+		var list []string
+		for _, o := range picked {
+			list = append(list, o.Value)
+		}
+		v.SetList(f.Key, list)
+	case guide.YesNo:
+		switch strings.ToLower(answer) {
+		case "y", "yes":
+			v.Set(f.Key, "yes")
+		case "n", "no":
+			v.Set(f.Key, "no")
+		default:
+			return &wrongAnswer{"yes or no"}
+		}
+	default:
+		v.Set(f.Key, answer)
+	}
+	return nil
+}
+
+// pick finds options by their numbers.
+func pick(opts []guide.Option, numbers ...string) ([]guide.Option, error) {
+	var out []guide.Option
+	for _, s := range numbers {
+		n, err := strconv.Atoi(strings.TrimSpace(s))
+		if err != nil || n < 1 || n > len(opts) {
+			return nil, &wrongAnswer{fmt.Sprintf("a number from 1 to %d", len(opts))}
+		}
+		out = append(out, opts[n-1])
+	}
+	return out, nil
+}
+
+// secret reads a hidden field; of several lines, until it is whole or an
+// empty line. Only what its field says of it is written.
+func (u *plainUI) secret(f *guide.Field) (back bool, err error) {
+	s := u.s.Values().SecretOf(f.Key)
+	prompt := f.Label + " (hidden) "
+	switch {
+	case s.Len() > 0:
+		prompt += "[the one given before]"
+	case f.Hint != "":
+		prompt += "(" + f.Hint + ")"
+	}
+	fmt.Fprintf(u.out, "%s: ", safetext.Line(strings.TrimSpace(prompt)))
+	for first := true; ; first = false {
+		text, err := u.hidden()
+		switch {
+		case err != nil:
+			return false, err
+		case first && strings.TrimSpace(text) == "<":
+			return true, nil
+		case first && strings.TrimSpace(text) == "?":
+			u.say(safetext.Line(orWord(u.s.Step().Why, "this step explains itself")))
+			return u.secret(f)
+		case text == "":
+			return false, nil
+		case first:
+			s.Wipe()
+		}
+		if !s.Insert(s.Len(), []byte(text+"\n")) {
+			return false, &wrongAnswer{"that is too long for a secret"}
+		}
+		if !f.Lines || u.validOf(f).State != "" {
+			return false, nil
+		}
+	}
+}
+
+func (u *plainUI) validOf(f *guide.Field) (l guide.Line) {
+	if f.Valid == nil {
+		return l
+	}
+	v := u.s.Values()
+	if f.Kind == guide.Secret {
+		v.SecretOf(f.Key).Use(func(b []byte) {
+			if len(b) > 0 {
+				l = f.Valid(v, b)
+			}
+		})
+	} else if now := v.Get(f.Key); now != "" {
+		l = f.Valid(v, []byte(now))
+	}
+	return l
+}
+
+func (u *plainUI) valid(f *guide.Field) {
+	if l := u.validOf(f); l.Text != "" {
+		u.state("", l)
+	}
+}
+
+// state writes a fact with its word.
+func (u *plainUI) state(label string, l guide.Line) {
+	text := l.Text
+	if l.State != "" {
+		text = l.State + " " + text
+	}
+	if l.Do != "" {
+		text += " (" + l.Do + ")"
+	}
+	if label != "" {
+		text = label + ": " + text
+	}
+	u.say(safetext.Line(text))
+}
+
+// body writes what is to be looked at, unless it was just written.
+func (u *plainUI) body() {
+	st := u.s.Step()
+	if st.Body == nil {
+		return
+	}
+	before := u.out
+	var text strings.Builder
+	u.out = &text
+	for _, s := range st.Body(u.s.Values()) {
+		for _, l := range s.Lines {
+			u.state(s.Label, l)
+		}
+		if s.Table != nil {
+			u.table(s.Table)
+		}
+	}
+	u.out = before
+	if text.String() != u.shown {
+		u.shown = text.String()
+		fmt.Fprint(u.out, u.shown)
+	}
+}
+
+// table writes one row a line, each value with its title.
+func (u *plainUI) table(t *guide.Table) {
+	for _, r := range t.Rows {
+		var cells []string
+		for i, c := range r {
+			cells = append(cells, strings.ToLower(strings.TrimPrefix(t.Titles[i], ">"))+" "+c)
+		}
+		u.say(safetext.Line(strings.Join(cells, ", ")))
+	}
+}
+
+// failure writes what kept the step from being done.
+func (u *plainUI) failure() {
+	err := u.s.Err()
+	if err == nil {
+		return
+	}
+	f := fault.As(err)
+	for _, l := range [][2]string{{"what", f.What}, {"why", f.Why}, {"left", f.Left}, {"do", f.Do}} {
+		if l[1] != "" {
+			u.say(l[0] + ": " + safetext.Line(l[1]))
+		}
+	}
+}
+
+// work does all that is pending, here and now.
+func (u *plainUI) work(ctx context.Context) error {
+	for w := u.s.Pending(); w != nil; w = u.s.Pending() {
+		if w.Follows() {
+			if err := u.follow(ctx, w); err != nil {
+				return err
+			}
+			continue
+		}
+		if w.Say != "" && !w.Live() {
+			u.say(safetext.Line(w.Say))
+		}
+		w.Run(ctx, guide.Talk{Passphrase: func(prompt string) (string, error) {
+			fmt.Fprintf(u.out, "%s (hidden): ", safetext.Line(prompt))
+			return u.hidden()
+		}, Say: func(text string) { u.say(safetext.Line(text)) }}, nil)
+		e := u.s.Done(w)
+		switch {
+		case e.Copy != "":
+			u.say(safetext.Line(e.Copy))
+		case e.Say != "":
+			u.say(safetext.Line(e.Say))
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// follow tells how a job goes on: a line for each stage, for each tenth of
+// it, and every 30 seconds.
+func (u *plainUI) follow(ctx context.Context, w *guide.Work) error {
+	events := make(chan vault.Event)
+	go func() {
+		defer close(events)
+		w.Run(ctx, guide.Talk{}, func(e vault.Event) { events <- e })
+	}()
+	run := u.s.Values().Run(u.s.Step().Key)
+	if run != nil {
+		u.say("job " + safetext.Line(run.Job.ID) + ": it goes on by itself if you leave")
+	}
+	tenth, stage, last := -1, -1, u.now()
+	for e := range events {
+		u.s.Event(w, e)
+		if n, ok := e.(vault.Notice); ok {
+			u.say("! " + safetext.Line(n.Text))
+		}
+		if run == nil || run.Done != nil {
+			continue
+		}
+		if now := run.Percent() / 10; stage != run.Stage || now > tenth || u.now().Sub(last) >= 30*time.Second {
+			if len(run.Stages) > 0 && (stage != run.Stage || run.Percent() >= 0) {
+				u.say(safetext.Line(run.Doing()))
+			}
+			tenth, stage, last = now, run.Stage, u.now()
+		}
+	}
+	u.s.Done(w)
+	return ctx.Err()
+}

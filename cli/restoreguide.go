@@ -1,0 +1,42 @@
+package cli
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"time"
+
+	"pgvault/fault"
+	"pgvault/guide"
+	"pgvault/vault"
+)
+
+// restoreGuide asks for what a restore needs, line by line.
+func (p *program) restoreGuide(ctx context.Context) error {
+	s, err := p.open()
+	if err != nil {
+		return err
+	}
+	if why := s.vault.Access(); !why.Act {
+		return &fault.Error{What: "nothing is restored from here", Why: why.Why, Left: "nothing was started", Do: "start it as the owner of the vault", Code: fault.Refused}
+	}
+	runs, ok := any(s.vault).(vault.Runs)
+	if !ok {
+		return usage("name an archive, or latest:DB")
+	}
+	home, _ := os.UserHomeDir() // without one, ~/ is not known
+	files := make([]string, len(p.identities))
+	for i, f := range p.identities {
+		if files[i], err = filepath.Abs(f); err != nil {
+			return err
+		}
+	}
+	session := guide.Restore(guide.RestoreOptions{Vault: s.vault, Runs: runs, Files: files, Home: home, Now: time.Now, Again: p.again})
+	if err := p.runGuide(ctx, session); err != nil {
+		return err
+	}
+	if d := session.Values().Ended("run"); d != nil && d.Exit != fault.OK {
+		return &exitCode{d.Exit}
+	}
+	return nil
+}
