@@ -5,7 +5,7 @@
 //
 // The model owns everything. There are four places (Health, Backups,
 // Activity, Setup), pages over them (one archive, one job, its tables, a
-// restore plan) and dialogs over those (choose, confirm, forms, help). Each
+// guide as package guide describes it) and dialogs over those (choose, confirm, forms, help). Each
 // has a keymap, a do method that answers a command with actions, and a view
 // that gives lines. They never perform an action: the model does, in perform,
 // and all input and output happens in a tea.Cmd, never in Update.
