@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -14,8 +15,10 @@ import (
 	"pgvault/fault"
 	"pgvault/pg"
 	"pgvault/pg/pgtest"
+	"pgvault/safetext"
 	"pgvault/sample"
 	"pgvault/setup"
+	"pgvault/vault"
 	"pgvault/vault/archive"
 )
 
@@ -82,7 +85,27 @@ func (p *program) demo(ctx context.Context, bytes int64, keep string, story bool
 		return err
 	}
 	p.identities = []string{d.path("identity-1.txt")}
-	return p.show(ctx, s)
+	err = p.show(ctx, s)
+	return errors.Join(err, d.endJobs(context.WithoutCancel(ctx)))
+}
+
+// endJobs ends what still runs: the demo's server and folder go away.
+func (d *demo) endJobs(ctx context.Context) error {
+	s, err := d.p.open()
+	if err != nil {
+		return err
+	}
+	jobs, err := s.vault.Jobs(ctx)
+	for _, j := range jobs {
+		if j.State != vault.JobRunning {
+			continue
+		}
+		d.say("the demo ends, and with it the running %s of %s", j.Order.Kind, safetext.Line(j.Order.Database))
+		if s.vault.Cancel(ctx, j.ID) == nil {
+			_ = s.vault.Watch(ctx, j.ID, func(vault.Event) {}) // how it ends is its own matter
+		}
+	}
+	return err
 }
 
 // demo is the throwaway world that a demo plays in.

@@ -41,6 +41,9 @@ func (p *program) firstSetup(ctx context.Context, path string, d guide.Draft) er
 	if d.Guide != "" {
 		session = guide.Resume(g, d)
 	}
+	if p.accessible() {
+		return p.runGuide(ctx, session)
+	}
 	conf, err := config.Parse(nil, "", os.LookupEnv)
 	if err != nil {
 		return err

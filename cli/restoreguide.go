@@ -8,7 +8,6 @@ import (
 
 	"pgvault/fault"
 	"pgvault/guide"
-	"pgvault/vault"
 )
 
 // restoreGuide asks for what a restore needs, line by line.
@@ -20,10 +19,6 @@ func (p *program) restoreGuide(ctx context.Context) error {
 	if why := s.vault.Access(); !why.Act {
 		return &fault.Error{What: "nothing is restored from here", Why: why.Why, Left: "nothing was started", Do: "start it as the owner of the vault", Code: fault.Refused}
 	}
-	runs, ok := any(s.vault).(vault.Runs)
-	if !ok {
-		return usage("name an archive, or latest:DB")
-	}
 	home, _ := os.UserHomeDir() // without one, ~/ is not known
 	files := make([]string, len(p.identities))
 	for i, f := range p.identities {
@@ -31,7 +26,7 @@ func (p *program) restoreGuide(ctx context.Context) error {
 			return err
 		}
 	}
-	session := guide.Restore(guide.RestoreOptions{Vault: s.vault, Runs: runs, Files: files, Home: home, Now: time.Now, Again: p.again})
+	session := guide.Restore(guide.RestoreOptions{Vault: s.vault, Runs: s.vault, Files: files, Home: home, Now: time.Now, Again: p.again})
 	if err := p.runGuide(ctx, session); err != nil {
 		return err
 	}

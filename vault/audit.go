@@ -83,6 +83,19 @@ func (v *Vault) Audit(ctx context.Context, kind, what, result, text string) erro
 	return v.trail().append(v.now(), auditLine{Actor: v.actor(), Kind: kind, What: what, Result: result, Text: text})
 }
 
+// audited writes how something ended into the trail and gives its error, or
+// that of the trail: what cannot be told of is not ok.
+func (v *Vault) audited(ctx context.Context, kind, what, text string, err error) error {
+	result := "ok"
+	if err != nil {
+		result, text = "failed", fault.As(err).What
+	}
+	if told := v.Audit(context.WithoutCancel(ctx), kind, what, result, text); told != nil {
+		return errors.Join(err, told)
+	}
+	return err
+}
+
 func (t trail) path(name string) string { return filepath.Join(t.dir, name) }
 
 // lockWait is how long a line waits for others that are being written.

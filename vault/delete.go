@@ -112,6 +112,10 @@ func (v *Vault) Delete(ctx context.Context, p *DeletePlan) error {
 	if err := v.writable(); err != nil {
 		return err
 	}
+	return v.audited(ctx, "delete", p.Archive.Database+" "+p.Archive.ID, fmt.Sprintf("%s in %d files", bytesText(p.Bytes), len(p.Files)), v.applyDelete(ctx, p))
+}
+
+func (v *Vault) applyDelete(ctx context.Context, p *DeletePlan) error {
 	ref := p.Archive.Database + "/" + p.Archive.ID
 	now, err := v.PlanDelete(ctx, ref)
 	if err != nil {

@@ -46,9 +46,7 @@ func (v *Vault) healthOf(ctx context.Context, l Listing, listErr error) (*Health
 			}
 		}
 	}
-	if runs, ok := any(v).(Runs); ok {
-		f.askRuns(ctx, runs)
-	}
+	f.askRuns(ctx, v)
 	f.place = v.placeHealth(ctx, l, listErr)
 	f.keys, f.keysErr = v.recipientNames()
 	return f.health(), ctx.Err()

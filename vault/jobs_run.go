@@ -93,7 +93,11 @@ func (v *Vault) backupWork(o BackupOptions) work {
 		if r.run != nil {
 			o.job = &lockedJob{r.run.ID(), r.ready}
 		}
-		return v.Backup(ctx, o, r.tell)
+		err := v.Backup(ctx, o, r.tell)
+		if err == nil {
+			_, _ = v.refresh(ctx) // whoever looks next finds it remembered; without that they look themselves
+		}
+		return err
 	}
 }
 

@@ -2,7 +2,6 @@ package vault
 
 import (
 	"context"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -61,7 +60,7 @@ func (s *Start) Refuse(err error) { s.parent.Reply("", err) }
 
 // RunStart does what the launcher ordered, as a job in this process.
 func (v *Vault) RunStart(ctx context.Context, s *Start) error {
-	o, ids := s.m.Order, runnerIdentities(s.m.Secrets)
+	o, ids := s.m.Order, s.m.Secrets.Identities()
 	s.m.Secrets = Secrets{}
 	var do work
 	switch o.Kind {
@@ -99,21 +98,6 @@ func (v *Vault) restoreWork(o RestoreOptions) work {
 		return v.Restore(ctx, plan, r.tell)
 	}
 }
-
-// runnerIdentities are those of a process with nobody to ask: a passphrase
-// was given beforehand, by the path of its file.
-func runnerIdentities(s Secrets) Identities {
-	return Identities{Files: s.Files, Texts: s.Texts, Unlocked: s.Unlocked, Passphrase: func(prompt string) (string, error) {
-		for path, pass := range s.Passphrases {
-			if strings.HasSuffix(prompt, " "+path) {
-				return pass, nil
-			}
-		}
-		return "", &fault.Error{What: "a passphrase is needed", Why: safePrompt(prompt) + " was not given", Left: "nothing was opened", Do: "start it again and give it", Code: fault.NoKey}
-	}}
-}
-
-func safePrompt(prompt string) string { return "the " + strings.TrimSpace(prompt) }
 
 // ownStderr lets a runner without a terminal write the trace of a panic into
 // its job's folder.

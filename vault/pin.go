@@ -33,6 +33,14 @@ func (v *Vault) Pin(ctx context.Context, id string, pinned bool) error {
 	if err != nil {
 		return err
 	}
+	kind := "pin"
+	if !pinned {
+		kind = "unpin"
+	}
+	return v.audited(ctx, kind, f.database+" "+f.id, "", v.pin(ctx, place, f, pinned))
+}
+
+func (v *Vault) pin(ctx context.Context, place store.Store, f folder, pinned bool) error {
 	at := archive.Folder(v.c.Name, f.database, f.id)
 	if !pinned {
 		return archive.Unpin(ctx, place, at)

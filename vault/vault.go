@@ -135,6 +135,9 @@ func (v *Vault) makeVault(ctx context.Context, place store.Store, signer *archiv
 		return nil, err
 	}
 	if len(there) > 0 {
+		if vf, err := archive.ReadVault(ctx, place, v.c.Name); err == nil { // another one has made it meanwhile
+			return vf, nil
+		}
 		return nil, &fault.Error{Op: "make vault", What: fmt.Sprintf("%s holds objects of a vault %q without its vault file", place, v.c.Name),
 			Why: archive.VaultName + " is missing and the folder is not empty", Left: "nothing was changed",
 			Do: "restore " + archive.VaultName + " from another copy, or choose another vault.name", Code: fault.NoVault}
