@@ -45,6 +45,11 @@ func (p *program) runGuide(ctx context.Context, s *guide.Session) error {
 	u.line, u.hidden = lineReaders(ctx, p.stdin, p.stderr)
 	u.say(s.Guide().Title + ". Enter takes what stands in brackets, < goes back, ? tells why.")
 	err := u.walk(ctx)
+	if ctx.Err() != nil {
+		s.Leave()
+		_ = u.work(context.WithoutCancel(ctx)) // keeping the draft; what failed was said
+		return &fault.Error{What: "stopped", Why: "it was asked to", Left: "a job that was started goes on; nothing else was changed", Do: "start it again when you like", Code: fault.Cancelled, Err: ctx.Err()}
+	}
 	if errors.Is(err, errLeft) || errors.Is(err, io.EOF) {
 		s.Leave()
 		_ = u.work(ctx) // keeping the draft; what failed was said
