@@ -24,11 +24,11 @@ type Desk struct {
 
 // Access tells whether the person may change the configuration.
 func (d *Desk) Access() vault.Access {
-	if k, found := d.Vault.(interface{ Access() vault.Access }); found {
-		return k.Access()
-	}
 	if d.Vault != nil && d.Vault.ReadOnly() {
 		return vault.Access{Why: "read only: it was started with --read-only"}
+	}
+	if k, found := d.Vault.(interface{ Access() vault.Access }); found {
+		return k.Access()
 	}
 	return vault.Access{Act: true}
 }
