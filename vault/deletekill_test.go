@@ -56,12 +56,15 @@ func TestDeleteKilled(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = v.Delete(t.Context(), p)
+		killed := v.Delete(t.Context(), p)
 		w.conf.Place = place
 		list := w.list()
 		there := slices.IndexFunc(list, func(a Archive) bool { return a.ID == id })
 		if there >= 0 && list[there].State != "good" {
 			t.Errorf("killed after %d changes, the archive is %s: %s", after, list[there].State, list[there].Reason)
+		}
+		if left < 0 && !errors.Is(killed, errKilled) {
+			t.Errorf("killed after %d changes, and it says %v", after, killed)
 		}
 		if gone := after >= 2; gone != (there < 0) { // the mark, then the manifest
 			t.Errorf("killed after %d changes, found at %d", after, there)
@@ -80,8 +83,8 @@ func TestDeleteKilled(t *testing.T) {
 			t.Error("the unfinished backup of another host was touched")
 		}
 		if left >= 0 { // it was not killed at all
-			if after < 8 || there >= 0 {
-				t.Errorf("a whole deletion after %d changes", after)
+			if after < 8 || there >= 0 || killed != nil {
+				t.Errorf("a whole deletion after %d changes: %v", after, killed)
 			}
 			return
 		}

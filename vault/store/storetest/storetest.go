@@ -44,6 +44,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"Remove", testRemove},
 		{"ReadAllLimit", testReadAllLimit},
 		{"FreeAndString", testFreeAndString},
+		{"Stamps", testStamps},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, open(t)) })
 	}
@@ -624,5 +625,32 @@ func testFreeAndString(t *testing.T, s store.Store) {
 	}
 	if !strings.Contains(s.String(), ":") {
 		t.Errorf("String() = %q is no URL", s.String())
+	}
+}
+
+// testStamps: a listing again gives the same stamps, and an object that was
+// replaced, be it by the same bytes, has another one or none.
+func testStamps(t *testing.T, s store.Store) {
+	Put(t, s, "main/a", []byte("one"))
+	Put(t, s, "main/b", []byte("two"))
+	stamps := func() map[string]string {
+		t.Helper()
+		list, err := s.List(t.Context(), "")
+		if err != nil || len(list) != 2 {
+			t.Fatalf("%v, %v", list, err)
+		}
+		return map[string]string{list[0].Name: list[0].Stamp, list[1].Name: list[1].Stamp}
+	}
+	before := stamps()
+	if err := s.Remove(t.Context(), "main/a"); err != nil {
+		t.Fatal(err)
+	}
+	Put(t, s, "main/a", []byte("one"))
+	after := stamps()
+	if after["main/a"] != "" && after["main/a"] == before["main/a"] {
+		t.Error("another object of the same name has the same stamp")
+	}
+	if before["main/b"] != "" && after["main/b"] != "" && after["main/b"] != before["main/b"] {
+		t.Error("an object that nobody touched has another stamp")
 	}
 }
