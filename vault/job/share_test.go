@@ -41,7 +41,7 @@ func TestReadAndAlone(t *testing.T) {
 		t.Errorf("afterwards: %v", err)
 	}
 	again()
-	if unlock, err := Lock(dir, "shop", "a backup of shop"); err != nil {
+	if unlock, err := Lock(dir, "shop", "a backup of shop", ""); err != nil {
 		t.Errorf("they meet the lock of a backup: %v", err)
 	} else {
 		unlock()
