@@ -6,6 +6,8 @@
 #
 # The pictures name no machine: all runs in a UTS namespace with the host name
 # db1. bin/pgvault must be built (make screenshots does).
+#   PICTURES_SIZE=100MB  the demo's sample: larger where a backup of it ends before
+#                        the picture of the running job is taken
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -118,7 +120,7 @@ database() {
 	SQL
 }
 
-open demo bin/pgvault demo --size "${PICTURES_SIZE:-300MB}" --keep "$demo"
+open demo bin/pgvault demo --size "${PICTURES_SIZE:-100MB}" --keep "$demo"
 shows demo '1 Health'
 server=$(sed -n 's/^dbname *= *"\(.*\)"$/\1/p' "$demo/config.toml")
 config=$demo/pictures.toml
