@@ -2,14 +2,18 @@ package archive
 
 import (
 	"bytes"
+	"context"
 	"crypto/ed25519"
 	"crypto/sha512"
 	"encoding/base64"
 	"encoding/binary"
 	"io"
 	"slices"
+	"strings"
 
 	"golang.org/x/crypto/ssh"
+
+	"pgvault/vault/store"
 )
 
 // Signed is bytes with the detached signature that stands beside them.
@@ -37,6 +41,29 @@ func (t *Trust) Knowing(list []Signed, random io.Reader) *Trust {
 	}
 	out := &Trust{keys: t.keys, known: make(map[string]Signed, len(taken))}
 	out.learn(&b, taken, 0, len(taken), random)
+	return out
+}
+
+// SignedIn gives what Open and Proofs would check of an archive: the manifest
+// and the proofs among names (whole names) in folder, with their signatures.
+// What is missing or cannot be read is left out; Open and Proofs tell why.
+func SignedIn(ctx context.Context, place store.Store, folder string, names []string) []Signed {
+	var out []Signed
+	add := func(name, sigName, namespace string, max int64) {
+		message, err := store.ReadAll(ctx, place, name, max)
+		if err != nil {
+			return
+		}
+		if sig, err := store.ReadAll(ctx, place, sigName, maxSignature); err == nil {
+			out = append(out, Signed{message, sig, namespace})
+		}
+	}
+	add(folder+ManifestName, folder+SignatureName, ManifestNamespace, MaxManifest)
+	for _, n := range names {
+		if base, ok := strings.CutPrefix(n, folder); ok && IsProof(base) {
+			add(n, n+".sig", ProofNamespace, maxProof)
+		}
+	}
 	return out
 }
 
