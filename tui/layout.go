@@ -100,6 +100,7 @@ type column struct {
 	min   int  // least width in cells; the content may widen it
 	max   int  // greatest width, 0: as wide as the content
 	flex  bool // may be cut below its content when space is short
+	keep  int  // cells of a flexible column that stay while others can drop, 0: 8
 	rest  bool // the last column: takes what is left, and is cut at its end
 	drop  int  // order of dropping when narrow: 1 goes first, 0 never goes
 	style func(string) string
@@ -160,7 +161,7 @@ func shrink(cols []column, widths []int, over int, gentle bool) bool {
 		}
 		least := 1
 		if gentle {
-			least = max(c.min, 8)
+			least = max(c.min, c.keep, 8)
 		}
 		slack[i] = max(widths[i]-least, 0)
 		sum += slack[i]
