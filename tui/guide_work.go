@@ -44,7 +44,7 @@ type openRestore struct{ archive vault.Archive }
 func (m *model) restoreGuide(a openRestore) {
 	home, _ := os.UserHomeDir() // without one, ~/ is not known
 	m.pages = append(m.pages, newGuidePage(guide.Restore(guide.RestoreOptions{
-		Vault: m.g.restorer(), Runs: m.g.vault.Runs, Archive: a.archive, Files: expand(m.o.Identity), Home: home,
+		Vault: m.g.restorer(), Runs: m.g.vault.Runs, Archive: a.archive, Files: expand(m.o.Identity), Home: home, Again: m.o.Command,
 		Now: func() time.Time { return m.o.Now().In(m.loc()) },
 	})))
 }
