@@ -3,6 +3,7 @@ package tui
 import (
 	"context"
 	"os"
+	"strings"
 	"slices"
 	"time"
 
@@ -176,6 +177,9 @@ func guideEvents(p *guidePage, w *guide.Work, pu *pump, ended chan struct{}) tea
 func (m *model) guideMsg(msg tea.Msg) (tea.Cmd, bool) {
 	switch msg := msg.(type) {
 	case guideDoneMsg:
+		if strings.HasSuffix(m.message, "wait: "+m.th.text(msg.w.Say)) {
+			m.message = "" // the wait is over
+		}
 		return m.guideEffect(msg.p, msg.p.s.Done(msg.w)), true
 	case guideSayMsg:
 		msg.w.Say = msg.text
