@@ -29,6 +29,6 @@ func screen(ctx context.Context, d cli.Desk, o cli.ScreenOptions) error {
 	return tui.Run(ctx, tui.Vault{Desk: d, Runs: d, Keeper: d}, tui.Options{
 		NoColor: o.NoColor, ASCII: o.ASCII, Mouse: o.Mouse, UTC: o.UTC,
 		ReadOnly: o.ReadOnly, SlowLine: o.SlowLine, Identity: o.Identity,
-		Guide: o.Guide, Setup: o.Setup, AtSetup: o.AtSetup, Say: o.Say, Again: o.Again,
+		Guide: o.Guide, Setup: o.Setup, AtSetup: o.AtSetup, Say: o.Say, Again: o.Again, Command: o.Command,
 	})
 }

@@ -32,11 +32,12 @@ type ScreenOptions struct {
 	NoColor, ASCII, Mouse, UTC, ReadOnly, SlowLine bool
 	Identity                                       []string
 
-	Guide   *guide.Session // a guide before there is a vault; the screen ends with it
-	Setup   *setup.Desk    // for the Setup page
-	AtSetup bool           // begin there
-	Say     string         // stands in the message line at the start
-	Again   *string        // takes what to say when the screen begins anew with a changed configuration
+	Guide   *guide.Session              // a guide before there is a vault; the screen ends with it
+	Setup   *setup.Desk                 // for the Setup page
+	AtSetup bool                        // begin there
+	Say     string                      // stands in the message line at the start
+	Command func(command string) string // completes a command so that it runs as it is
+	Again   *string                     // takes what to say when the screen begins anew with a changed configuration
 }
 
 // Desk is what the screen is shown on.
@@ -196,6 +197,7 @@ func (p *program) show(ctx context.Context, s *session) error {
 		err := p.screen(ctx, s.vault, ScreenOptions{
 			NoColor: noColor, ASCII: s.conf.UI.ASCII || !utf8Locale(), Mouse: s.conf.UI.Mouse,
 			UTC: s.conf.UI.Times == "utc", ReadOnly: p.readOnly, SlowLine: os.Getenv("SSH_TTY") != "", Identity: p.identities,
+			Command: p.anywhere,
 			Setup:   &setup.Desk{Path: path, Vault: s.vault, Program: setup.Program{Version: Version, StateDir: config.StateDir(s.conf.File), Colours: !noColor, Mouse: s.conf.UI.Mouse}},
 			AtSetup: !first, Say: say, Again: &again,
 		})

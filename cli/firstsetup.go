@@ -51,7 +51,7 @@ func (p *program) firstSetup(ctx context.Context, path string, d guide.Draft) er
 	again := ""
 	err = p.screen(ctx, vault.New(p.vaultConfig(conf)), ScreenOptions{
 		NoColor: p.noColor || os.Getenv("NO_COLOR") != "", ASCII: !utf8Locale(), Mouse: conf.UI.Mouse, ReadOnly: p.readOnly,
-		SlowLine: os.Getenv("SSH_TTY") != "", Guide: session, Again: &again,
+		SlowLine: os.Getenv("SSH_TTY") != "", Guide: session, Command: p.anywhere, Again: &again,
 	})
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -127,6 +128,15 @@ func (p *program) again(command string) string {
 		words += "--vault " + shellWord(p.vaultName) + " "
 	}
 	return words + verb
+}
+
+// anywhere is again for a command that may be run in another folder.
+func (p *program) anywhere(command string) string {
+	there := *p
+	if abs, err := filepath.Abs(p.config); err == nil && p.config != "" {
+		there.config = abs
+	}
+	return there.again(command)
 }
 
 // shellWord quotes a word for a POSIX shell where it needs to be.

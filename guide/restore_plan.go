@@ -77,6 +77,24 @@ func checkSection(p *vault.RestorePlan) Section {
 	return s
 }
 
+// shortChecks is checkSection where the checks would push the plan off the
+// screen: those that hold were told the step before.
+func shortChecks(p *vault.RestorePlan) Section {
+	all := checkSection(p)
+	if len(all.Lines) <= 5 {
+		return all
+	}
+	s := Section{Label: all.Label}
+	for _, l := range all.Lines {
+		if l.State != "ok" {
+			s.Lines = append(s.Lines, l)
+		}
+	}
+	ok := Line{State: "ok", Text: fmt.Sprintf("%d of %d", len(all.Lines)-len(s.Lines), len(all.Lines))}
+	s.Lines = append([]Line{ok}, s.Lines...)
+	return s
+}
+
 func (r *restore) tablesAction() Action {
 	return Action{Key: "t", Name: "some tables", Help: "restore only some of its tables", Do: func(_ context.Context, v *Values, _ Talk) (Effect, error) {
 		v.Set(keySome, "yes")
@@ -126,7 +144,7 @@ func (r *restore) planSections(v *Values) []Section {
 	for i, l := range p.Left {
 		out = append(out, text([]string{"without", ""}[min(i, 1)], l))
 	}
-	out = append(out, checkSection(p))
+	out = append(out, shortChecks(p))
 	steps := Section{Label: "steps"}
 	for i, s := range p.Steps {
 		steps.Lines = append(steps.Lines, Line{Text: fmt.Sprintf("%d  %s", i+1, s)})

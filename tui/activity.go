@@ -202,7 +202,7 @@ func (s *activity) do(e env, c command) []action {
 	case cmdCopyID:
 		return []action{copyText{r.Job, r.Job}}
 	case cmdCopyCmd:
-		t := "pgvault job watch " + shellWord(r.Job)
+		t := e.command("pgvault job watch " + shellWord(r.Job))
 		return []action{copyText{t, t}}
 	}
 	return nil

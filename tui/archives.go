@@ -210,7 +210,7 @@ func doArchive(e env, a vault.Archive, c command) []action {
 	case cmdCopyID:
 		return []action{copyText{a.ID, a.ID}}
 	case cmdCopyCmd:
-		s := "pgvault show " + shellWord(a.ID)
+		s := e.command("pgvault show " + shellWord(a.ID))
 		return []action{copyText{s, s}}
 	}
 	return nil

@@ -52,6 +52,8 @@ func (d *deleteDialog) do(_ env, c command) []action {
 	return nil
 }
 
+func (d *deleteDialog) takesText() bool { return true }
+
 // typed moves the brackets with the text: the whole id means Delete.
 func (d *deleteDialog) typed(_ env, k tea.KeyPressMsg) bool {
 	if !d.in.key(k) {

@@ -200,7 +200,7 @@ func TestLeavingAsksNothingAndSaysWhatGoesOn(t *testing.T) {
 		r.keys(key)
 		r.until("the end", func() bool { return r.quit })
 		want := "wiki backup goes on (~42%). Look again: pgvault   Stop: pgvault job cancel 7f3a"
-		if got := farewell(r.m.th, r.m.know); got != want {
+		if got := farewell(r.m.th, r.m.know, r.m.o.Command); got != want {
 			t.Errorf("%q", got)
 		}
 	}

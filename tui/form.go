@@ -101,6 +101,8 @@ func (d *verifyForm) do(_ env, c command) []action {
 	return nil
 }
 
+func (d *verifyForm) takesText() bool { return d.onFile }
+
 func (d *verifyForm) typed(_ env, k tea.KeyPressMsg) bool { return d.onFile && d.file.key(k) }
 
 func (d *verifyForm) paste(_ env, s string) {

@@ -54,7 +54,7 @@ func (m *model) dialogKeys() keymap {
 	}
 	k := keymap{
 		{cmd: cmdBack, keys: []string{"esc"}, show: "Esc", name: name, help: text, line: true},
-		{cmd: cmdHelp, keys: []string{"f1", "?"}, show: "F1", name: "help", help: "the keys that work here", line: true},
+		{cmd: cmdHelp, keys: []string{"f1", "?"}, show: m.helpKey(), name: "help", help: "the keys that work here", line: true},
 		{cmd: cmdRedraw, keys: []string{"ctrl+l"}, show: "^L", name: "redraw", help: "draw the screen anew"},
 		{cmd: cmdSuspend, keys: []string{"ctrl+z"}, show: "^Z", name: "suspend", help: "to the shell; fg comes back"},
 		{cmd: cmdLeave, keys: []string{"ctrl+c"}, show: "^C", name: "leave", help: m.leaveHelp()},
@@ -63,6 +63,15 @@ func (m *model) dialogKeys() keymap {
 		return append(k[:1:1], k[2:]...)
 	}
 	return k
+}
+
+// helpKey is how the key of the help is written: where letters go to a text
+// field, ? is one of them.
+func (m *model) helpKey() string {
+	if t, ok := m.top().(texting); m.filtering() && len(m.dialogs) == 0 || ok && t.takesText() {
+		return "F1"
+	}
+	return "?"
 }
 
 func (m *model) leaveHelp() string {

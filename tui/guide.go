@@ -111,10 +111,14 @@ func (p *guidePage) keys(e env) keymap {
 	if st.Why == "" {
 		why = "this step explains itself"
 	}
+	backKey, whyKey := "<", "?"
+	if f != nil && f.Kind == guide.Secret { // where both may belong to the secret
+		backKey, whyKey = "Esc", "Alt-?"
+	}
 	k = append(k,
-		binding{cmd: cmdBack, keys: []string{"<", "esc"}, show: "<", name: "back", help: back, line: true},
+		binding{cmd: cmdBack, keys: []string{"<", "esc"}, show: backKey, name: "back", help: back, line: true},
 		binding{cmd: cmdSave, keys: []string{"ctrl+s"}, show: "^S", name: save, help: saves, line: true},
-		binding{cmd: cmdWhy, keys: []string{"?"}, show: "?", name: "why", help: "why this is asked", off: why, line: true})
+		binding{cmd: cmdWhy, keys: []string{"?", "alt+?"}, show: whyKey, name: "why", help: "why this is asked", off: why, line: true})
 	return append(k, p.moving(f)...)
 }
 

@@ -3,6 +3,7 @@ package tui
 import (
 	"context"
 	"os"
+	"strings"
 	"slices"
 	"time"
 
@@ -44,7 +45,7 @@ type openRestore struct{ archive vault.Archive }
 func (m *model) restoreGuide(a openRestore) {
 	home, _ := os.UserHomeDir() // without one, ~/ is not known
 	m.pages = append(m.pages, newGuidePage(guide.Restore(guide.RestoreOptions{
-		Vault: m.g.restorer(), Runs: m.g.vault.Runs, Archive: a.archive, Files: expand(m.o.Identity), Home: home,
+		Vault: m.g.restorer(), Runs: m.g.vault.Runs, Archive: a.archive, Files: expand(m.o.Identity), Home: home, Again: m.o.Command,
 		Now: func() time.Time { return m.o.Now().In(m.loc()) },
 	})))
 }
@@ -176,6 +177,9 @@ func guideEvents(p *guidePage, w *guide.Work, pu *pump, ended chan struct{}) tea
 func (m *model) guideMsg(msg tea.Msg) (tea.Cmd, bool) {
 	switch msg := msg.(type) {
 	case guideDoneMsg:
+		if strings.HasSuffix(m.message, "wait: "+m.th.text(msg.w.Say)) {
+			m.message = "" // the wait is over
+		}
 		return m.guideEffect(msg.p, msg.p.s.Done(msg.w)), true
 	case guideSayMsg:
 		msg.w.Say = msg.text

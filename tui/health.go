@@ -197,7 +197,7 @@ func (s *health) do(e env, c command) []action {
 	case cmdCopyID:
 		return []action{copyText{r.Database, r.Database}}
 	case cmdCopyCmd:
-		t := "pgvault status " + shellWord(r.Database)
+		t := e.command("pgvault status " + shellWord(r.Database))
 		return []action{copyText{t, t}}
 	case cmdBackup:
 		return []action{askBackup{r.Database}}

@@ -2,37 +2,67 @@ package tui
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+
+	"github.com/charmbracelet/x/ansi"
 
 	"pgvault/fault"
 	"pgvault/vault"
 )
 
 // healthColumns are the columns of the list. Narrow screens drop ALLOWED,
-// then NEXT RUN, then COPIES; STATE, LAST GOOD and the proof stay.
-func healthColumns(e env) []column {
-	last, proven, next, state := "LAST GOOD", "PROVEN BY RESTORE", "NEXT RUN", 8
-	switch {
-	case e.w < 50:
-		state = 6
-		last, proven, next = "GOOD", "PROVEN", "NEXT"
-	case e.w < 78:
+// then NEXT RUN, then COPIES (a NEXT RUN that names no run goes first);
+// STATE, LAST GOOD and the proof stay, but where a name could not be read for
+// them. With short the titles are the short ones.
+func healthColumns(e env, short bool) []column {
+	last, proven, next := "LAST GOOD", "PROVEN BY RESTORE", "NEXT RUN"
+	state, keep, dropProven, dropLast := 8, 13, 0, 0
+	if short || e.w < 78 {
 		proven, next = "PROVEN", "NEXT"
 	}
+	if e.w < 56 {
+		last, state = "GOOD", 6
+	}
+	if e.w < 40 {
+		keep, dropProven, dropLast = 10, 5, 6
+	}
+	dropNext := 1
+	if h := e.know.health; h != nil && slices.ContainsFunc(h.Databases, func(d vault.DatabaseHealth) bool { return d.NextRun != nil }) {
+		dropNext = 3
+	}
 	return []column{
-		{title: "DATABASE", min: 8, flex: true},
+		{title: "DATABASE", min: 8, flex: true, keep: keep},
 		{title: "STATE", min: state, style: func(s string) string { return healthColor(e.th, s) }},
-		{title: last, right: true},
-		{title: "ALLOWED", right: true, drop: 1},
-		{title: proven},
-		{title: "COPIES", drop: 3, style: func(s string) string {
+		{title: last, right: true, drop: dropLast},
+		{title: "ALLOWED", right: true, drop: 2},
+		{title: proven, drop: dropProven},
+		{title: "COPIES", drop: 4, style: func(s string) string {
 			if strings.HasSuffix(s, "!") {
 				return e.th.warn(s)
 			}
 			return s
 		}},
-		{title: next, drop: 2},
+		{title: next, drop: dropNext},
 	}
+}
+
+// healthWidths lays the rows out: where they do not fit as they are, the
+// titles are shortened before a column goes or a name is cut that is no
+// longer than 20 cells.
+func healthWidths(e env, cells [][]string) (cols []column, widths []int) {
+	names := 0
+	for _, c := range cells {
+		if n := ansi.StringWidth(c[0]); n <= 20 {
+			names = max(names, n)
+		}
+	}
+	cols = healthColumns(e, false)
+	if widths = tableWidths(cols, cells, e.w); widths[0] < names || slices.Contains(widths, 0) {
+		cols = healthColumns(e, true)
+		widths = tableWidths(cols, cells, e.w)
+	}
+	return cols, widths
 }
 
 func healthColor(th theme, s string) string {
@@ -91,7 +121,7 @@ func healthCells(e env, r healthRow) []string {
 	case r.NextRun != nil:
 		next = "! due"
 	}
-	if e.w < 50 {
+	if e.w < 56 {
 		last, proven = strings.TrimSuffix(last, " ago"), strings.TrimSuffix(proven, " ago")
 	}
 	copies := fmt.Sprintf("%d of %d", r.Copies, r.Places)
@@ -156,7 +186,6 @@ func allRows(e env) int {
 
 // table draws titles and the rows in sight; at is the line it begins on.
 func (s *health) table(e env, items []healthRow, at int) []string {
-	cols := healthColumns(e)
 	end := min(s.top+s.rows, len(items))
 	var cells [][]string
 	for _, r := range items[s.top:end] {
@@ -164,7 +193,7 @@ func (s *health) table(e env, items []healthRow, at int) []string {
 			cells = append(cells, healthCells(e, r))
 		}
 	}
-	widths := tableWidths(cols, cells, e.w)
+	cols, widths := healthWidths(e, cells)
 	var out []string
 	if e.h >= 4 {
 		out = append(out, tableTitles(cols, widths))
@@ -247,7 +276,11 @@ func healthPane(e env, r healthRow) []string {
 
 // explainedLines are the four lines of a fact.
 func explainedLines(e env, x vault.Explained, w int) []string {
-	return faultLines(e, &fault.Error{What: x.What, Why: x.Why, Left: x.Left, Do: x.Do}, w)
+	do := x.Do
+	if strings.HasPrefix(do, "pgvault ") {
+		do = e.command(do)
+	}
+	return faultLines(e, &fault.Error{What: x.What, Why: x.Why, Left: x.Left, Do: do}, w)
 }
 
 // healthFoot tells of places, keys and jobs.

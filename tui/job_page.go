@@ -87,7 +87,8 @@ func (s *jobPage) do(e env, c command) []action {
 	case cmdCopyArchive:
 		return []action{copyText{s.j.id, s.j.id}}
 	case cmdCopyCmd:
-		return []action{copyText{s.j.same, s.j.same}}
+		t := e.command(s.j.same)
+		return []action{copyText{t, t}}
 	}
 	return nil
 }

@@ -57,13 +57,36 @@ func spread(left, right string, w int) string {
 	return left + strings.Repeat(" ", w-lw-rw) + right
 }
 
-// wrapAt gives s in lines of at most w cells; a word longer than that is
-// broken.
+// wrapAt gives s in lines of at most w cells, broken at spaces only: what
+// holds a hyphen may be a flag or a key. A word longer than a line is broken.
 func wrapAt(s string, w int) []string {
 	if w < 1 {
 		return nil
 	}
-	return strings.Split(ansi.Wrap(s, w, ""), "\n")
+	var out []string
+	for _, l := range strings.Split(s, "\n") {
+		line, at := "", 0
+		for i, word := range strings.Split(l, " ") {
+			n := ansi.StringWidth(word)
+			switch {
+			case i == 0:
+			case at+1+n <= w:
+				line, at = line+" ", at+1
+			default:
+				out = append(out, strings.TrimRight(line, " "))
+				line, at = "", 0
+			}
+			for n > w && w > 1 { // one cell holds no wide character
+				piece := ansi.Truncate(word, w, "")
+				out = append(out, piece)
+				word = ansi.TruncateLeft(word, ansi.StringWidth(piece), "")
+				n = ansi.StringWidth(word)
+			}
+			line, at = line+word, at+n
+		}
+		out = append(out, line)
+	}
+	return out
 }
 
 // labelled gives "label  text" with the text wrapped in a column of its own.
@@ -100,6 +123,7 @@ type column struct {
 	min   int  // least width in cells; the content may widen it
 	max   int  // greatest width, 0: as wide as the content
 	flex  bool // may be cut below its content when space is short
+	keep  int  // cells of a flexible column that stay while others can drop, 0: 8
 	rest  bool // the last column: takes what is left, and is cut at its end
 	drop  int  // order of dropping when narrow: 1 goes first, 0 never goes
 	style func(string) string
@@ -160,7 +184,7 @@ func shrink(cols []column, widths []int, over int, gentle bool) bool {
 		}
 		least := 1
 		if gentle {
-			least = max(c.min, 8)
+			least = max(c.min, c.keep, 8)
 		}
 		slack[i] = max(widths[i]-least, 0)
 		sum += slack[i]

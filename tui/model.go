@@ -54,6 +54,9 @@ type model struct {
 // newModel makes the model; it does no input or output but reads the vault's
 // names and who looks at it.
 func newModel(g *engine, o Options) *model {
+	if o.Command == nil {
+		o.Command = func(s string) string { return s }
+	}
 	v := g.vault
 	m := &model{
 		o: o, g: g, th: theme{noColor: o.NoColor, ascii: o.ASCII}, w: 80, h: 24, now: o.Now(),
@@ -88,7 +91,7 @@ func (m *model) loc() *time.Location {
 // env is what screens may know; h is the room of the page.
 func (m *model) env() env {
 	return env{
-		th: m.th, now: m.now, loc: m.loc(), readOnly: m.ro, why: m.access.Why, know: m.know, identity: m.o.Identity,
+		th: m.th, now: m.now, loc: m.loc(), readOnly: m.ro, why: m.access.Why, know: m.know, identity: m.o.Identity, command: m.o.Command,
 		places: m.g.vault.Places(), w: m.w, h: m.bodyHeight(),
 	}
 }

@@ -41,6 +41,8 @@ func (d *passphrase) do(_ env, c command) []action {
 	return nil
 }
 
+func (d *passphrase) takesText() bool { return true }
+
 func (d *passphrase) typed(_ env, k tea.KeyPressMsg) bool { return d.in.key(k) }
 func (d *passphrase) paste(_ env, s string)               { d.in.insert(s) }
 

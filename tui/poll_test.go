@@ -94,11 +94,12 @@ func TestPollingIsOneChain(t *testing.T) {
 func TestFarewellNamesThePhase(t *testing.T) {
 	j := wikiJob()
 	j.Stage, j.Progress.Estimate = vault.StageReadBack, ""
-	got := farewell(theme{}, &known{jobs: []vault.Job{j}})
+	as := func(s string) string { return s }
+	got := farewell(theme{}, &known{jobs: []vault.Job{j}}, as)
 	if got != "wiki backup goes on (read back 42%). Look again: pgvault   Stop: pgvault job cancel 7f3a" {
 		t.Errorf("%q", got)
 	}
-	if got := farewell(theme{}, &known{}); got != "" {
+	if got := farewell(theme{}, &known{}, as); got != "" {
 		t.Errorf("%q", got)
 	}
 }

@@ -198,3 +198,24 @@ func TestInputEdits(t *testing.T) {
 		t.Errorf("wipe leaves %q", string(old))
 	}
 }
+
+func TestWrapBreaksAtSpacesOnly(t *testing.T) {
+	for _, c := range []struct {
+		s    string
+		w    int
+		want string
+	}{
+		{"pgvault verify x --level restored", 20, "pgvault verify x|--level restored"},
+		{"one  two", 8, "one  two"},
+		{"one  two", 6, "one|two"},
+		{"a-very-long-word no", 6, "a-very|-long-|word|no"},
+		{"データベース", 5, "デー|タベ|ース"},
+		{"デb", 1, "デb"},
+		{"a\nb c", 3, "a|b c"},
+		{"", 3, ""},
+	} {
+		if got := strings.Join(wrapAt(c.s, c.w), "|"); got != c.want {
+			t.Errorf("%q in %d cells: %q, not %q", c.s, c.w, got, c.want)
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strings"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -49,6 +50,11 @@ type Options struct {
 	// does not end the screen.
 	Again *string
 
+	// Command completes a pgvault command line with what the screen was
+	// opened with (configuration, vault), so that it runs as it is. nil:
+	// commands are as they are.
+	Command func(string) string
+
 	exec     func(*exec.Cmd, tea.ExecCallback) tea.Cmd // gives the terminal to a program; nil: tea.ExecProcess
 	idle     func()                                    // told when the screen is idle, nil: nobody asks
 	panicKey string                                    // this key breaks the screen, empty: none does
@@ -86,7 +92,7 @@ func Run(ctx context.Context, v Vault, o Options) error {
 	if m.broken != nil {
 		err = fmt.Errorf("%w: %s\n%s", tea.ErrProgramPanic, m.broken.why, m.broken.stack)
 	}
-	bye := farewell(m.th, m.know)
+	bye := farewell(m.th, m.know, m.o.Command)
 	switch {
 	case o.Farewell != nil:
 		*o.Farewell = bye
@@ -118,10 +124,10 @@ func outcome(err error, broken *brokenMsg) error {
 
 // farewell is the line for the shell about the jobs that go on when the
 // screen was left, empty when none does.
-func farewell(th theme, k *known) string {
+func farewell(th theme, k *known, command func(string) string) string {
 	run := k.running()
 	if len(run) == 0 {
 		return ""
 	}
-	return goesOn(th, run, "goes on") + ". Look again: pgvault   Stop: pgvault job cancel " + th.text(jobShort(run[0].ID))
+	return goesOn(th, run, "goes on") + ". Look again: " + th.text(strings.TrimSpace(command("pgvault "))) + "   Stop: " + th.text(command("pgvault job cancel "+jobShort(run[0].ID)))
 }

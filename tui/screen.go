@@ -17,6 +17,7 @@ type env struct {
 	why      string // why nothing may be changed, where readOnly
 	know     *known // what the screen has learnt of the vault
 	identity []string
+	command  func(string) string // Options.Command
 	places   []string
 	w, h     int // the body: the cells a page may fill
 }
@@ -72,6 +73,12 @@ type filtered interface {
 	isEditing() bool
 	// canBack tells whether Esc has a step to go within the page.
 	canBack() bool
+}
+
+// texting is a screen with a text field.
+type texting interface {
+	// takesText tells whether letters go to the field now.
+	takesText() bool
 }
 
 // base is a screen without text fields and without a mouse.

@@ -1,7 +1,6 @@
 package tui
 
 import (
-	"fmt"
 	"os"
 	"strings"
 	"unicode"
@@ -82,7 +81,7 @@ func (i *secretInput) view(th theme, said string) string {
 	}
 	n := 0
 	i.s.Use(func(b []byte) { n = utf8.RuneCount(b) })
-	return fmt.Sprintf("hidden: %d characters", n)
+	return "hidden: " + plural(int64(n), "character")
 }
 
 // clipboardHint says where a pasted secret still lies, empty for nowhere that

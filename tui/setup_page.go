@@ -95,10 +95,7 @@ func (s *setupPage) do(e env, c command) []action {
 	case cmdTest:
 		return []action{lookOver{}}
 	case cmdCopyCmd:
-		text := "pgvault config check"
-		if s.file != "" {
-			text = "pgvault -c " + shellWord(s.file) + " config check"
-		}
+		text := e.command("pgvault config check")
 		return []action{copyText{text, text}}
 	}
 	return nil

@@ -114,6 +114,8 @@ func (d *review) next(step int) {
 	d.sel = (d.sel + step + len(d.answers)) % len(d.answers)
 }
 
+func (d *review) takesText() bool { return d.onField }
+
 func (d *review) typed(_ env, k tea.KeyPressMsg) bool {
 	if !d.onField || k.String() == "left" || k.String() == "right" {
 		return false

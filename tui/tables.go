@@ -32,6 +32,8 @@ func (d *pathForm) do(_ env, c command) []action {
 	return nil
 }
 
+func (d *pathForm) takesText() bool { return true }
+
 func (d *pathForm) typed(_ env, k tea.KeyPressMsg) bool { return d.file.key(k) }
 func (d *pathForm) paste(_ env, s string)               { d.file.insert(s) }
 

@@ -130,9 +130,13 @@ func (m *model) tabLine() string {
 			break
 		}
 	}
-	right := ""
-	if b, ok := m.keymap().byCommand(cmdHelp); ok && b.show == "?" {
-		right = "? help"
+	b, ok := m.keymap().byCommand(cmdHelp)
+	if !ok {
+		return spread(line, "", m.w-1) // this is the help
+	}
+	right := b.show + " help"
+	if ansi.StringWidth(line)+len(right)+1 <= m.w-1 {
+		m.tabs = append(m.tabs, hint{m.w - 1 - len(right), m.w - 1, cmdHelp})
 	}
 	return spread(line, right, m.w-1)
 }
