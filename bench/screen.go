@@ -14,7 +14,7 @@ type screenResults struct {
 	archives   int
 	cold       series          // list --json without a remembered listing
 	first      []time.Duration // from the start to a frame with the databases
-	keys       []time.Duration // from a key to the first byte of the answer, while a backup runs
+	keys       []time.Duration // from a key to its answer, while a backup runs
 	idle       int64           // bytes in idleFor
 	job        int64           // bytes of the job view over SSH in jobFor
 	jobFor     time.Duration
@@ -40,7 +40,7 @@ func (b *bench) measureScreen(ctx context.Context) (*screenResults, error) {
 		if err := os.RemoveAll(b.path("out", "state")); err != nil {
 			return nil, err
 		}
-		x, err := b.shell(ctx, "XDG_STATE_HOME="+b.path("out", "state")+" "+b.pgvaultBin+" list --json -c "+conf+" > /dev/null")
+		x, err := b.shell(ctx, "STATE_DIRECTORY="+b.path("out", "state")+" "+b.pgvaultBin+" list --json -c "+conf+" > /dev/null")
 		if err != nil {
 			return nil, err
 		}
@@ -52,11 +52,11 @@ func (b *bench) measureScreen(ctx context.Context) (*screenResults, error) {
 			return nil, err
 		}
 	}
-	return r, b.screenOfJob(ctx, r)
+	return r, b.screenOfJob(ctx, r, conf)
 }
 
 func (b *bench) screenEnv(more ...string) []string {
-	return append(b.c.env(), append(more, "XDG_STATE_HOME="+b.path("out", "state"))...)
+	return append(b.c.env(), append(more, "STATE_DIRECTORY="+b.path("out", "state"))...)
 }
 
 func (b *bench) firstFrame(ctx context.Context, r *screenResults, conf string) error {
@@ -70,7 +70,7 @@ func (b *bench) firstFrame(ctx context.Context, r *screenResults, conf string) e
 		return err
 	}
 	r.first = append(r.first, took)
-	if r.idle == 0 {
+	if len(r.first) == 1 {
 		t.quiet(2 * time.Second)
 		from := time.Now()
 		t.quiet(idleFor)
@@ -80,9 +80,8 @@ func (b *bench) firstFrame(ctx context.Context, r *screenResults, conf string) e
 }
 
 // screenOfJob opens the view of a running backup over SSH, counts what it
-// writes, and presses keys in the list of backups meanwhile.
-func (b *bench) screenOfJob(ctx context.Context, r *screenResults) error {
-	conf := b.config(false)
+// writes, and presses keys in the list of many backups meanwhile.
+func (b *bench) screenOfJob(ctx context.Context, r *screenResults, conf string) error {
 	for _, keys := range []bool{false, true} {
 		start := exec.CommandContext(ctx, b.pgvaultBin, "backup", database, "--detach", "-c", conf)
 		start.Env, start.Stderr = b.screenEnv(), os.Stderr
@@ -110,12 +109,12 @@ func (b *bench) screenOfJob(ctx context.Context, r *screenResults) error {
 }
 
 func pressKeys(t *terminal, r *screenResults) error {
-	if _, err := t.answer("2"); err != nil {
+	if _, err := t.answer("2", "WHEN"); err != nil {
 		return err
 	}
 	t.quiet(600 * time.Millisecond)
 	for i := range keyPresses {
-		took, err := t.answer([]string{"j", "k"}[i%2])
+		took, err := t.answer([]string{"j", "k"}[i%2], "many-") // the row that is chosen now is drawn anew
 		if err != nil {
 			return err
 		}
@@ -125,11 +124,11 @@ func pressKeys(t *terminal, r *screenResults) error {
 }
 
 func countJob(t *terminal, r *screenResults) error {
-	if _, err := t.answer("3"); err != nil {
+	if _, err := t.answer("3", "STARTED"); err != nil {
 		return err
 	}
 	t.quiet(400 * time.Millisecond)
-	if _, err := t.answer("\r"); err != nil {
+	if _, err := t.answer("\r", "phase"); err != nil {
 		return err
 	}
 	t.quiet(300 * time.Millisecond)

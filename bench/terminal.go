@@ -121,21 +121,22 @@ func (t *terminal) shows(text string) (time.Duration, error) {
 	return time.Since(t.began), err
 }
 
-// answer presses a key and gives the time to the first byte that follows.
-func (t *terminal) answer(key string) (time.Duration, error) {
+// answer presses a key and gives the time until text stood in what was
+// written after it: a clock or a job's progress may come first.
+func (t *terminal) answer(key, text string) (time.Duration, error) {
 	t.mu.Lock()
-	before := len(t.pieces)
+	before := len(t.text)
 	t.mu.Unlock()
 	start := time.Now()
 	if _, err := t.master.WriteString(key); err != nil {
 		return 0, err
 	}
 	var at time.Time
-	err := t.wait("an answer to "+key, 5*time.Second, func(_ []byte, p []piece) bool {
-		if len(p) > before {
-			at = p[before].at
+	err := t.wait(fmt.Sprintf("an answer to %q with %q", key, text), 5*time.Second, func(all []byte, pieces []piece) bool {
+		if len(pieces) > 0 {
+			at = pieces[len(pieces)-1].at
 		}
-		return len(p) > before
+		return bytes.Contains(all[before:], []byte(text))
 	})
 	return at.Sub(start), err
 }

@@ -84,4 +84,6 @@ func Folder(vault, database, id string) string {
 var proofPattern = regexp.MustCompile(`^proof-[0-9]{8}T[0-9]{6}Z-[0-9a-f]{4}\.json$`)
 
 // IsProof tells whether an object of an archive's folder is a proof.
-func IsProof(name string) bool { return proofPattern.MatchString(name) }
+func IsProof(name string) bool {
+	return strings.HasPrefix(name, "proof-") && proofPattern.MatchString(name) // most objects are none
+}
