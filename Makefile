@@ -12,7 +12,7 @@ export CGO_ENABLED := 0
 TESTFLAGS ?=
 FUZZTIME  ?= 20s
 
-.PHONY: build demo test lint bench test-matrix fuzz clean
+.PHONY: build demo test lint bench test-matrix fuzz screenshots clean
 
 build:
 	go build -trimpath -buildvcs=false -ldflags '-s -w $(STAMP)' -o bin/pgvault .
@@ -41,6 +41,11 @@ test-matrix:
 
 fuzz:
 	@scripts/fuzz.sh $(FUZZTIME)
+
+screenshots:
+	@scripts/install-deps.sh screenshots
+	@$(MAKE) --no-print-directory build
+	@scripts/screenshots.sh
 
 clean:
 	rm -rf bin

@@ -68,6 +68,7 @@ var libraries = []room{
 	{"github.com/charmbracelet", []string{"tui"}, "only the screen knows Bubble Tea"},
 	{"github.com/jackc/pgx", []string{"pg/..."}, "everything that talks to PostgreSQL is in pg"},
 	{"filippo.io/age", []string{"vault/archive"}, "encryption is part of the format"},
+	{"filippo.io/edwards25519", []string{"vault/archive"}, "signatures are part of the format"},
 	{"github.com/klauspost/compress", []string{"vault/archive"}, "compression is part of the format"},
 	{"github.com/hiddeco/sshsig", []string{"vault/archive"}, "signatures are part of the format"},
 	{"github.com/spf13", []string{"cli"}, "only the command line knows cobra"},

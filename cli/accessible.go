@@ -130,7 +130,7 @@ func (u *plainUI) walk(ctx context.Context) error {
 func (u *plainUI) step(ctx context.Context) error {
 	st := u.s.Step()
 	trail, place := u.s.Trail()
-	u.say(fmt.Sprintf("\nStep %d of %d: %s", place, len(trail), safetext.Line(st.Name)))
+	u.say(fmt.Sprintf("\nStep %d of %d: %s", place, len(trail), safetext.Line(trail[place-1].Name)))
 	for _, l := range []string{st.Question, st.Text} {
 		if l != "" {
 			u.say(safetext.Line(l))

@@ -17,7 +17,11 @@ func (p *program) backupCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "backup [DB...]",
 		Short: "Back up databases: encrypted, signed, read back",
-		Long:  "Makes an archive of each database named, or with --all (or no name) of every one\nthat is configured. With several, one that fails does not stop the others.",
+		Long:  "Makes an archive of each database named, or with --all (or no name) of every one\nthat is configured. With several, one that fails does not stop the others.\nIt goes on when the terminal hangs up; Ctrl-C ends it, and leaves nothing half-made.",
+		Example: "  pgvault backup\n" +
+			"  pgvault backup shop crm --tag before-upgrade\n" +
+			"  pgvault backup shop --detach && pgvault job watch\n" +
+			"  30 2 * * * /usr/local/bin/pgvault --quiet backup --all     (a line of a crontab)",
 		RunE: func(cmd *cobra.Command, names []string) error {
 			p.kind = vault.KindBackup
 			s, err := p.open()

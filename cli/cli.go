@@ -121,9 +121,13 @@ func (p *program) printError(err error) {
 // these definitions alone.
 func (p *program) root() *cobra.Command {
 	root := &cobra.Command{
-		Use:           "pgvault",
-		Short:         "An encrypted, proven backup vault for PostgreSQL",
-		Long:          "pgvault backs up PostgreSQL databases, encrypted from the first byte, and proves\nthat they can be brought back. Without a verb it opens the screen on a terminal;\nelsewhere it prints the status.",
+		Use:   "pgvault",
+		Short: "An encrypted, proven backup vault for PostgreSQL",
+		Long:  "pgvault backs up PostgreSQL databases, encrypted from the first byte, and proves\nthat they can be brought back. Without a verb it opens the screen on a terminal;\nelsewhere it prints the status. On a host without a vault it leads through a set-up.",
+		Example: "  pgvault                    the screen\n" +
+			"  pgvault backup             all that is configured\n" +
+			"  pgvault status             exit 4 if something could not be brought back\n" +
+			"  pgvault restore latest:shop --to-new shop_check -i key.txt",
 		Version:       Version,
 		SilenceErrors: true,
 		SilenceUsage:  true,

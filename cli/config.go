@@ -18,12 +18,14 @@ func (p *program) configCmd() *cobra.Command {
 	check := &cobra.Command{
 		Use:   "check",
 		Short: "Check the file, the keys, the place, the server and its client programs",
+		Long:  "Runs every check to its end, so that one call shows all that is wrong. Changes nothing.",
 		Args:  usageArgs(cobra.NoArgs),
 		RunE:  p.configCheck,
 	}
 	show := &cobra.Command{
 		Use:   "show",
 		Short: "Print the configuration file",
+		Long:  "Prints the file that is used, with its path first. pgvault -c FILE names another.",
 		Args:  usageArgs(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
 			conf, err := p.load()

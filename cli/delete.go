@@ -19,6 +19,8 @@ func (p *program) deleteCmd() *cobra.Command {
 		Long: "Shows what would go; with --confirm and the same id it goes. The newest good archive\n" +
 			"of a database, the newest that a restore has proven, pinned ones and one that a job\n" +
 			"reads are never deleted. Exit 13 when it is refused or not confirmed.",
+		Example: "  pgvault delete 20261122T213000Z-7f3a                                    what would go\n" +
+			"  pgvault delete 20261122T213000Z-7f3a --confirm 20261122T213000Z-7f3a    it goes",
 		Args: usageArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s, err := p.open()

@@ -10,7 +10,8 @@ func (p *program) dumpCmd() *cobra.Command {
 		Short:   "Write an archive's dump, decrypted, for pg_restore",
 		Long: "Writes the plain custom-format dump. FILE appears only when its last byte was\n" +
 			"checked. With - heed the exit code: bytes are out before the last is checked.",
-		Args: usageArgs(cobra.ExactArgs(1)),
+		Example: "  pgvault dump latest:shop --output shop.dump -i key.txt",
+		Args:    usageArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if output == "" {
 				return usage("--output FILE or --output - is needed")

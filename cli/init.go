@@ -31,9 +31,11 @@ func (p *program) initCmd() *cobra.Command {
 		Long: "Writes config.toml, recipients.txt and signing_key beside each other and makes the\n" +
 			"vault. A configuration that is there already is never overwritten. A recipient is an\n" +
 			"age or SSH public key, or a file of them; give at least two. No secret key is needed\n" +
-			"or kept here.",
-		Args: usageArgs(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error { return p.init(cmd, o) },
+			"or kept here. For scripts; pgvault without a verb leads a person through\n" +
+			"the same.",
+		Example: "  pgvault init --place file:/srv/backup --recipient alice.pub --recipient safe.pub --database shop",
+		Args:    usageArgs(cobra.NoArgs),
+		RunE:    func(cmd *cobra.Command, _ []string) error { return p.init(cmd, o) },
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.place, "place", "", "where archives lie: file:/DIR (default: BACKUP_DIR)")

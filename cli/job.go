@@ -24,18 +24,26 @@ func (p *program) jobCmd() *cobra.Command {
 		Long: "A job is one run of backup, verify or restore, whoever started it: this command\n" +
 			"line, a timer, cron or the screen. An id may be shortened to any beginning or end\n" +
 			"that no other has.",
+		Example: "  pgvault job list\n" +
+			"  pgvault job watch 7f3a",
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return p.jobList(cmd.Context()) },
 	}
-	list := &cobra.Command{Use: "list", Short: "Jobs, newest first", Args: usageArgs(cobra.NoArgs),
+	list := &cobra.Command{Use: "list", Short: "Jobs, newest first",
+		Long: "Running jobs and those of the last 90 days, who started them, and how they stand or\nended. died means that a job was killed: it is in nobody's way.",
+		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return p.jobList(cmd.Context()) }}
 	watch := &cobra.Command{Use: "watch [ID]", Short: "Follow a job to its end, and exit as it does",
 		Long: "Prints what the run itself prints, from its beginning, and ends with its exit code.\nCtrl-C ends the watching, not the job. Without ID: the newest job.",
 		Args: usageArgs(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error { return p.jobWatch(cmd.Context(), args) }}
-	log := &cobra.Command{Use: "log [ID]", Short: "What a job has told so far; without ID: the newest", Args: usageArgs(cobra.MaximumNArgs(1)),
+	log := &cobra.Command{Use: "log [ID]", Short: "What a job has told so far; without ID: the newest",
+		Long: "Prints what the job has told so far and ends at once. It tells also of a job that died.",
+		Args: usageArgs(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error { return p.jobLog(cmd.Context(), args) }}
-	cancel := &cobra.Command{Use: "cancel ID", Short: "Ask a job to end cleanly", Args: usageArgs(cobra.ExactArgs(1)),
+	cancel := &cobra.Command{Use: "cancel ID", Short: "Ask a job to end cleanly",
+		Long: "The job ends as it would on Ctrl-C: a backup leaves nothing half-made, a restore\ndrops the database that it was making. Archives are as they were.",
+		Args: usageArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error { return p.jobCancel(cmd.Context(), args[0]) }}
 	for _, c := range []*cobra.Command{cmd, list} {
 		c.Flags().BoolVar(&p.json, "json", false, "one JSON document")

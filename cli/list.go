@@ -20,6 +20,12 @@ func (p *program) listCmd() *cobra.Command {
 		Use:     "list [DB...]",
 		Aliases: []string{"snapshots"},
 		Short:   "List archives, newest first",
+		Long: "Lists the archives with their state (good, damaged, partial or foreign) and their proof\n" +
+			"(stored, intact, readable or restored). Exit 10, and [] with --json, where there is no\n" +
+			"vault.",
+		Example: "  pgvault list\n" +
+			"  pgvault list shop --filter 'age:<7d !proof:restored'\n" +
+			"  pgvault list --json | jq -r '.[0].id'",
 		RunE: func(cmd *cobra.Command, names []string) error {
 			s, err := p.open()
 			if err != nil {

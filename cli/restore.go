@@ -24,6 +24,9 @@ func (p *program) restoreCmd() *cobra.Command {
 			"every table's rows and SHA-256 with what was recorded in the dump's own snapshot.\n" +
 			"Exit code 5 and a list when anything differs. Needs the secret key of a recipient (-i).\n" +
 			"Without an archive, on a terminal, it asks for everything line by line.",
+		Example: "  pgvault restore latest:shop --to-new shop_check -i key.txt --dry-run     the plan\n" +
+			"  pgvault restore latest:shop --to-new shop_check -i key.txt --jobs 4\n" +
+			"  pgvault restore latest:shop --to-new one --tables sales.orders -i key.txt",
 		Args: usageArgs(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 && (p.accessible() || p.terminal()) && !p.noInput && !p.json {

@@ -92,10 +92,11 @@ func (p *program) launchRestore(ctx context.Context, s *session, plan *vault.Res
 }
 
 // detachedSecrets gathers what a job needs that nobody will be there to ask
-// for: paths of identity files, and passphrases of those that are encrypted,
+// for: paths of identity files, their texts where root has become another
+// user, and passphrases of those files that are encrypted,
 // asked for here and now, once.
 func (p *program) detachedSecrets() (vault.Secrets, error) {
-	s := vault.Secrets{Passphrases: map[string]string{}}
+	s := vault.Secrets{Passphrases: map[string]string{}, Texts: p.texts}
 	if len(p.identities) == 0 {
 		return s, nil
 	}

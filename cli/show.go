@@ -17,7 +17,12 @@ func (p *program) showCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show ID|latest:DB",
 		Short: "Show one archive; with a key, its tables",
-		Args:  usageArgs(cobra.ExactArgs(1)),
+		Long: "Tells what is known of an archive without a key: source, size, who can open it, its\n" +
+			"copies and every proof. The names of its tables are encrypted: --tables needs the secret\n" +
+			"key of a recipient (-i).",
+		Example: "  pgvault show latest:shop\n" +
+			"  pgvault show latest:shop --tables -i key.txt",
+		Args: usageArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s, err := p.open()
 			if err != nil {

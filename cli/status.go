@@ -17,7 +17,13 @@ func (p *program) statusCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status [DB...]",
 		Short: "Tell whether every database could be brought back; exit 4 if not",
-		RunE:  func(cmd *cobra.Command, names []string) error { return p.status(cmd.Context(), names) },
+		Long: "One line for each configured database, and under those that are not well what is the\n" +
+			"matter, why, what is left as it was and what to do. ok means a good archive that is not\n" +
+			"older than max_age; late, never, failed and running are the other words.\n" +
+			"Exit 0 when all are ok or running, 4 otherwise.",
+		Example: "  pgvault status\n" +
+			"  pgvault status --json | jq '.[] | select(.state != \"ok\")'",
+		RunE: func(cmd *cobra.Command, names []string) error { return p.status(cmd.Context(), names) },
 	}
 	cmd.Flags().BoolVar(&p.json, "json", false, "one JSON array")
 	return cmd

@@ -29,6 +29,8 @@ func (p *program) unlockCmd() *cobra.Command {
 			"standard input, says what it is asked to open, and prints one line (pgvault-key-1:…)\n" +
 			"to paste there. The line opens that one archive only, and only in the program that\n" +
 			"asked. The identity (-i) never leaves this machine. No configuration is needed.",
+		Example: "  pgvault unlock -i alice.txt\n" +
+			"  pgvault unlock -i alice.txt --yes < request.txt > answer.txt",
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error { return p.unlock(yes) },
 	}

@@ -26,7 +26,7 @@ type Guide struct {
 // Step is one page of a guide.
 type Step struct {
 	Key      string // stable, in drafts: "key"
-	Name     string // in the trail of steps: "Key"
+	Name     string // in the trail of steps: "Key"; empty: a further page of the step before
 	Question string // the one question, a sentence
 	Text     string // one or two sentences below it, may be empty
 	Why      string // why this is asked, for `?`

@@ -109,6 +109,12 @@ func (s *Session) Trail() (trail []Crumb, place int) {
 			continue
 		}
 		c := Crumb{Name: s.g.Steps[i].Name}
+		if c.Name == "" && len(trail) > 0 {
+			if i == s.at {
+				trail[len(trail)-1].State, place = "now", len(trail)
+			}
+			continue
+		}
 		switch {
 		case i < s.at:
 			c.State = "ok"

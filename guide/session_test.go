@@ -373,3 +373,12 @@ func TestSecretValue(t *testing.T) {
 	wants(t, s.Text(), "again")
 	s.Wipe()
 }
+
+func TestTrailOfFurtherPage(t *testing.T) {
+	s := New(&Guide{Steps: []Step{{Key: "a", Name: "A"}, {Key: "b", Name: "B"}, {Key: "c"}, {Key: "d", Name: "D"}}}, nil)
+	wants(t, trail(s), "A:now B: D: 1/3")
+	for key, want := range map[string]string{"b": "A:ok B:now D: 2/3", "c": "A:ok B:now D: 2/3", "d": "A:ok B:ok D:now 3/3"} {
+		s.GoTo(key)
+		wants(t, trail(s), want)
+	}
+}

@@ -2,6 +2,7 @@ package safetext
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf16"
 )
@@ -10,7 +11,7 @@ import (
 // text (C1 controls, bidirectional overrides) is written as \u and four hex
 // digits, which means the same to a reader. Line breaks stay.
 func JSON(text []byte) []byte {
-	if clean(string(text)) {
+	if !slices.ContainsFunc(text, func(c byte) bool { return c >= 0x7f }) {
 		return text
 	}
 	var out strings.Builder

@@ -1,8 +1,9 @@
 #!/bin/bash
 # install-deps.sh PURPOSE: has what a make target needs beside Go: demo, test,
-# lint, bench or matrix. When all of it is there, nothing is installed and no
-# network is used. Otherwise Debian's packages are installed, as root or with a
-# sudo that asks no password; or one line says what to install, with status 1.
+# lint, bench, matrix or screenshots. When all of it is there, nothing is
+# installed and no network is used. Otherwise Debian's packages are installed, as
+# root or with a sudo that asks no password; or one line says what to install,
+# with status 1.
 set -euo pipefail
 
 # A package is missing when the command that it is wanted for is not found.
@@ -14,6 +15,9 @@ want_postgres() {
 		[ -x "$initdb" ] && return
 	done
 	want postgresql initdb
+}
+want_font() {
+	[ -e /usr/share/fonts/truetype/dejavu/DejaVuSansMono.ttf ] || missing+=(fonts-dejavu-core)
 }
 
 case ${1-} in
@@ -41,8 +45,16 @@ matrix)
 	want_postgres
 	want patchelf patchelf
 	;;
+screenshots)
+	want_postgres
+	want postgresql-client psql
+	want tmux tmux
+	want aha aha
+	want chromium chromium
+	want_font
+	;;
 *)
-	echo "usage: install-deps.sh demo|test|lint|bench|matrix" >&2
+	echo "usage: install-deps.sh demo|test|lint|bench|matrix|screenshots" >&2
 	exit 64
 	;;
 esac

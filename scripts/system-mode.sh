@@ -58,6 +58,7 @@ fi
 give pgvault:pgvault 0750 /var/lib/pgvault
 all pgvault:pgvault /var/lib/pgvault
 [ ! -d /var/lib/pgvault/locks ] || find -P /var/lib/pgvault/locks -type f -exec chmod 0600 {} +
+[ ! -f /var/lib/pgvault/audit.lock ] || chmod 0600 /var/lib/pgvault/audit.lock # a member must not hold the trail up
 give pgvault:pgvault 0750 /run/pgvault
 if [ -d /usr/lib/tmpfiles.d ]; then
 	mkdir -p /etc/tmpfiles.d

@@ -263,7 +263,7 @@ func (s *steps) unlock(ctx context.Context, v *guide.Values, t guide.Talk) error
 // proof restores the first archive into a scratch server and compares it.
 func (s *steps) proof() guide.Step {
 	return guide.Step{
-		Key: "proof", Name: "Proof", Question: "The backup is restored and compared.", Loading: "starting the restore into a scratch server", Enter: "finish",
+		Key: "proof", Question: "The backup is restored and compared.", Loading: "starting the restore into a scratch server", Enter: "finish",
 		Text: "A private server is made for this and thrown away afterwards. Your databases are not touched.",
 		Skip: func(v *guide.Values) bool { return v.Get(keyProof) == "later" },
 		Job: func(_ context.Context, v *guide.Values, _ guide.Talk) (vault.Order, vault.Secrets, error) {

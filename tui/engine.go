@@ -121,6 +121,11 @@ func (g *engine) ask(f func() tea.Msg) tea.Cmd {
 	return func() tea.Msg { return told{guard(f)()} }
 }
 
+// later gives Cmds after a while. Until then their questions count as open.
+func (g *engine) later(d time.Duration, cmds []tea.Cmd) tea.Cmd {
+	return tea.Tick(d, func(time.Time) tea.Msg { return tea.BatchMsg(cmds) })
+}
+
 func (g *engine) list(fresh bool) tea.Cmd {
 	return g.ask(func() tea.Msg {
 		l, err := g.vault.Listing(g.ctx, fresh)

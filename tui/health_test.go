@@ -45,8 +45,8 @@ func TestHealthFirstFrameIsTheRememberedList(t *testing.T) {
 			t.Errorf("lacks %q:\n%s", want, s)
 		}
 	}
-	if cmd == nil || m.g.pending != 1 {
-		t.Error("the remembered list is not followed by a fresh one")
+	if cmd == nil || m.g.pending != 2 {
+		t.Error("the remembered list is not followed by a fresh one and the health")
 	}
 }
 

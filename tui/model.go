@@ -106,13 +106,14 @@ func (m *model) top() screen {
 	return m.page()
 }
 
-// Init asks for what is remembered first and starts the clocks.
+// Init asks for what is remembered and starts the clocks. The place and the
+// server are asked when that has come: see gotList.
 func (m *model) Init() tea.Cmd {
 	m.readList.begin()
 	m.readHealth.begin()
 	m.readActivity.begin()
 	m.stir()
-	cmds := []tea.Cmd{m.g.list(false), m.g.health(), m.g.jobs(true), m.g.activity(), m.tick()}
+	cmds := []tea.Cmd{m.g.list(false), m.g.jobs(true), m.g.activity(), m.tick()}
 	if m.o.AtSetup {
 		cmds = append(cmds, m.goTo(placeSetup))
 	}

@@ -114,7 +114,9 @@ func (m *model) refreshActivity() tea.Cmd {
 	return nil
 }
 
-// gotList keeps a list; the remembered one is followed by a fresh one.
+// gotList keeps a list; the remembered one is followed by a fresh one. The
+// first one, whichever it is, is followed by the health: listing the place
+// takes all processors, and is not to hold up the first frame.
 func (m *model) gotList(msg listMsg) tea.Cmd {
 	k := m.know
 	k.listErr = msg.err
@@ -127,11 +129,22 @@ func (m *model) gotList(msg listMsg) tea.Cmd {
 		m.message = "! the list could not be read again: " + m.th.text(msg.err.Error())
 	}
 	m.archives.apply(m.env())
+	var cmds []tea.Cmd
 	if !msg.fresh && msg.old || m.readList.end() {
-		return m.g.list(true)
+		cmds = append(cmds, m.g.list(true))
 	}
-	return nil
+	if !msg.fresh {
+		cmds = append(cmds, m.g.health())
+	}
+	if !msg.fresh && msg.old {
+		cmds = []tea.Cmd{m.g.later(firstFrame, cmds)}
+	}
+	return tea.Batch(cmds...)
 }
+
+// firstFrame is how long the first frame, with what is remembered, may take
+// to be drawn.
+const firstFrame = 3 * time.Second / framesPerSecond
 
 func (m *model) gotHealth(msg healthMsg) tea.Cmd {
 	m.know.healthErr = msg.err

@@ -2,6 +2,7 @@ package vault
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	varint "encoding/binary"
 	"encoding/hex"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sort"
+	"strings"
 	"time"
 
 	"pgvault/fault"
@@ -83,21 +85,19 @@ func (v *Vault) refresh(ctx context.Context) (*remembered, error) {
 		}
 	}
 	rows := make([]row, len(folders))
-	err = parallel(ctx, len(folders), func(ctx context.Context, i int) error {
-		f := folders[i]
+	var unknown []int
+	for i, f := range folders {
 		rows[i].print = f.print()
 		if was, ok := known[f.database+"/"+f.id]; ok && rows[i].print != "" && old.prints[was] == rows[i].print {
 			rows[i].Archive = old.archives[was]
-			return nil
+			continue
 		}
 		rows[i].fresh = true
-		at := archive.Folder(v.c.Name, f.database, f.id)
-		read, err := store.WithFolder(ctx, place, at, f.small(), archive.MaxManifest+1)
-		if err != nil {
-			return err
-		}
-		rows[i].Archive, _, err = v.describe(ctx, read, vf, trust, f)
-		return err
+		unknown = append(unknown, i)
+	}
+	some := slices.Collect(slices.Chunk(unknown, atOnce))
+	err = parallel(ctx, len(some), func(ctx context.Context, n int) error {
+		return v.describeSome(ctx, place, vf, trust, some[n], func(i int) (*folder, *Archive) { return &folders[i], &rows[i].Archive })
 	})
 	if err != nil {
 		return nil, err
@@ -112,6 +112,38 @@ func (v *Vault) refresh(ctx context.Context) (*remembered, error) {
 	return now, nil
 }
 
+// atOnce is how many archives are described together: from a few hundred
+// signatures on, a larger batch gains nothing.
+const atOnce = 256
+
+// describeSome describes the archives with these numbers; at gives a number's
+// folder and where its description goes. It reads what is needed of all of
+// them before it checks their signatures, which is faster done at once.
+func (v *Vault) describeSome(ctx context.Context, place store.Store, vf *archive.VaultFile, trust *archive.Trust, numbers []int, at func(i int) (*folder, *Archive)) error {
+	read := make([]store.Store, len(numbers))
+	var signed []archive.Signed
+	for n, i := range numbers {
+		f, _ := at(i)
+		var err error
+		where := archive.Folder(v.c.Name, f.database, f.id)
+		if read[n], err = store.WithFolder(ctx, place, where, f.small(), archive.MaxManifest+1); err != nil {
+			return err
+		}
+		if read[n] != place { // else it would be read twice
+			signed = append(signed, archive.SignedIn(ctx, read[n], where, f.names)...)
+		}
+	}
+	trust = trust.Knowing(signed, rand.Reader)
+	for n, i := range numbers {
+		f, a := at(i)
+		var err error
+		if *a, _, err = v.describe(ctx, read[n], vf, trust, *f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // row is one archive of a listing that is being made.
 type row struct {
 	Archive
@@ -119,12 +151,12 @@ type row struct {
 	fresh bool // described now
 }
 
-// small names what describing the archive reads.
-func (f folder) small() []string {
-	out := []string{archive.ManifestName, archive.SignatureName}
-	for n := range f.objects {
-		if archive.IsProof(n) {
-			out = append(out, n, n+".sig")
+// small is what describing the archive reads.
+func (f folder) small() []store.Info {
+	out := make([]store.Info, 0, len(f.objects))
+	for n, o := range f.objects {
+		if n == archive.ManifestName || n == archive.SignatureName || archive.IsProof(strings.TrimSuffix(n, ".sig")) {
+			out = append(out, store.Info{Name: n, Size: o.Size})
 		}
 	}
 	return out

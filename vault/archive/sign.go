@@ -129,11 +129,16 @@ func (s *Signer) Sign(message []byte, namespace string) ([]byte, error) {
 }
 
 // Trust is the set of public keys whose signatures count.
-type Trust struct{ keys []trusted }
+type Trust struct {
+	keys  []trusted
+	known map[string]Signed // by signature, those that were found good: see Knowing
+}
 
 type trusted struct {
 	key        ssh.PublicKey
-	namespaces []string // nil: all
+	blob       []byte            // its encoding
+	ed25519    ed25519.PublicKey // nil where it is of another kind
+	namespaces []string          // nil: all
 }
 
 // errStranger marks a good signature by a key that is not trusted.
@@ -154,6 +159,10 @@ func NewTrust(lines []string) (*Trust, error) {
 		key, err := parseTrusted(l)
 		if err != nil {
 			return nil, fmt.Errorf("%q: %w", shorten(string(l)), err)
+		}
+		key.blob = key.key.Marshal()
+		if c, ok := key.key.(ssh.CryptoPublicKey); ok && key.key.Type() == ssh.KeyAlgoED25519 {
+			key.ed25519, _ = c.CryptoPublicKey().(ed25519.PublicKey)
 		}
 		t.keys = append(t.keys, key)
 	}
@@ -209,6 +218,9 @@ func (t *Trust) Digest() string {
 
 // Verify tells whether sig is a signature of message by a trusted key.
 func (t *Trust) Verify(message, sig []byte, namespace string) error {
+	if t.knows(message, sig, namespace) {
+		return nil
+	}
 	parsed, err := sshsig.Unarmor(sig)
 	if err != nil {
 		return errors.New("the signature is not readable")
@@ -217,7 +229,7 @@ func (t *Trust) Verify(message, sig []byte, namespace string) error {
 		if k.namespaces != nil && !slices.Contains(k.namespaces, namespace) {
 			continue
 		}
-		if bytes.Equal(k.key.Marshal(), parsed.PublicKey.Marshal()) {
+		if bytes.Equal(k.blob, parsed.PublicKey.Marshal()) {
 			if err := sshsig.Verify(bytes.NewReader(message), parsed, k.key, parsed.HashAlgorithm, namespace); err != nil {
 				return errors.New("the signature does not fit the bytes: they were changed after signing")
 			}

@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -31,11 +32,11 @@ func checkKeys(src []byte) error {
 			end := stringEnd(src, i)
 			if len(stack) > 0 && stack[len(stack)-1].key {
 				top := &stack[len(stack)-1]
-				name, err := unquoteKey(src[i:end])
+				name, err := foldedKey(src[i:end])
 				if err != nil {
 					return err
 				}
-				if top.add(strings.ToLower(strings.ToUpper(name))) {
+				if top.add(name) {
 					return fmt.Errorf("key %.80q appears twice", name)
 				}
 				top.key = false
@@ -50,15 +51,15 @@ func checkKeys(src []byte) error {
 type level struct {
 	object bool
 	key    bool // the next string is a key
-	few    []string
+	few    [][]byte
 	many   map[string]bool // from fewKeys on: a list of them takes too long
 }
 
 const fewKeys = 24
 
 // add notes a key and tells whether it was there.
-func (l *level) add(name string) bool {
-	if slices.Contains(l.few, name) || l.many[name] {
+func (l *level) add(name []byte) bool {
+	if slices.ContainsFunc(l.few, func(k []byte) bool { return bytes.Equal(k, name) }) || l.many[string(name)] {
 		return true
 	}
 	if len(l.few) < fewKeys {
@@ -68,7 +69,7 @@ func (l *level) add(name string) bool {
 	if l.many == nil {
 		l.many = map[string]bool{}
 	}
-	l.many[name] = true
+	l.many[string(name)] = true
 	return false
 }
 
@@ -85,18 +86,17 @@ func stringEnd(src []byte, i int) int {
 	return len(src)
 }
 
-// unquoteKey reads a key with its quotes.
-func unquoteKey(quoted []byte) (string, error) {
+// foldedKey reads a key with its quotes, and makes one of all that differ
+// only in case. A plain one, as all of this format are, is a piece of quoted.
+func foldedKey(quoted []byte) ([]byte, error) {
 	plain := true
-	for _, c := range quoted {
-		if c == '\\' || c >= 0x80 {
-			plain = false
-		}
+	for _, c := range quoted[1:] {
+		plain = plain && (c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '_' || c == '"')
 	}
 	if plain {
-		return string(quoted[1 : len(quoted)-1]), nil
+		return quoted[1 : len(quoted)-1], nil
 	}
 	var s string
 	err := json.Unmarshal(quoted, &s)
-	return s, err
+	return []byte(strings.ToLower(strings.ToUpper(s))), err
 }

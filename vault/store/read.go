@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -16,10 +17,16 @@ var ErrTooBig = errors.New("larger than allowed")
 
 // ReadAll gives the whole of a small object, of at most max bytes; ErrTooBig
 // for a larger one. It never holds more than max+1 bytes, whatever size the
-// place claims.
+// place claims. The bytes are not to be changed: a Store of WithFolder gives
+// the same ones again.
 func ReadAll(ctx context.Context, s Store, name string, max int64) (data []byte, err error) {
 	if max < 0 || max == math.MaxInt64 {
 		return nil, fmt.Errorf("%s: reading %s: no limit of %d bytes", s, name, max)
+	}
+	if w, ok := s.(*withFolder); ok {
+		if data, read := w.read(name); read && int64(len(data)) <= max {
+			return data, nil
+		}
 	}
 	r, err := s.Open(ctx, name, 0, max+1)
 	if err != nil {
@@ -38,21 +45,23 @@ func ReadAll(ctx context.Context, s Store, name string, max int64) (data []byte,
 
 // FolderReader is what a Store may offer beside Open when several small
 // objects of one folder are read faster together. folder is a prefix as List
-// takes it, names are those within it. An object that is not there, or larger
-// than max, is left out of the result: Open tells why.
+// takes it; want names objects within it, with the sizes that List gave. An
+// object that is not there, or has another size, is left out of the result:
+// Open tells why.
 type FolderReader interface {
-	ReadFolder(ctx context.Context, folder string, names []string, max int64) (map[string][]byte, error)
+	ReadFolder(ctx context.Context, folder string, want []Info) (map[string][]byte, error)
 }
 
-// WithFolder gives a Store that has read the named objects of a folder
-// already, where s can do that at once; for all else it is s. It is for
-// reading only.
-func WithFolder(ctx context.Context, s Store, folder string, names []string, max int64) (Store, error) {
+// WithFolder gives a Store that has read the wanted objects of a folder
+// already, those of at most max bytes, where s can do that at once; for all
+// else it is s. It is for reading only.
+func WithFolder(ctx context.Context, s Store, folder string, want []Info, max int64) (Store, error) {
 	f, ok := s.(FolderReader)
 	if !ok {
 		return s, nil
 	}
-	have, err := f.ReadFolder(ctx, folder, names, max)
+	want = slices.DeleteFunc(slices.Clone(want), func(i Info) bool { return i.Size > max })
+	have, err := f.ReadFolder(ctx, folder, want)
 	if err != nil {
 		return nil, err
 	}
@@ -65,11 +74,19 @@ type withFolder struct {
 	have   map[string][]byte
 }
 
+// read gives an object that was read already.
+func (w *withFolder) read(name string) (data []byte, ok bool) {
+	base, ok := strings.CutPrefix(name, w.folder)
+	if ok {
+		data, ok = w.have[base]
+	}
+	return data, ok
+}
+
 // Open gives what was read, without asking the place.
 func (w *withFolder) Open(ctx context.Context, name string, offset, length int64) (io.ReadCloser, error) {
-	base, ok := strings.CutPrefix(name, w.folder)
-	data, read := w.have[base]
-	if !ok || !read || offset < 0 {
+	data, ok := w.read(name)
+	if !ok || offset < 0 {
 		return w.Store.Open(ctx, name, offset, length)
 	}
 	data = data[min(offset, int64(len(data))):]

@@ -59,9 +59,10 @@ const (
 type Disk struct {
 	path  string
 	root  *os.Root
-	group bool // the group may look
-	owner int  // user id that the folders must have
-	read  bool // nothing is written or removed
+	top   *os.File // the same, for calls that os.Root does not have
+	group bool     // the group may look
+	owner int      // user id that the folders must have
+	read  bool     // nothing is written or removed
 
 	// What the file system is taken to be able to do; tests turn these off
 	// to run the fallbacks on any file system.
@@ -139,6 +140,9 @@ func open(place string, owner int, read bool) (*Disk, error) {
 	if err == nil {
 		d.group = fi.Mode().Perm()&0o077 == 0o050
 		err = d.trusted(path, fi)
+	}
+	if err == nil {
+		d.top, err = root.Open(".")
 	}
 	if err != nil {
 		return nil, errors.Join(err, root.Close())
@@ -239,7 +243,7 @@ func (d *Disk) String() string { return "file:" + (&url.URL{Path: d.path}).Escap
 
 // Close frees the handle on the folder. Readers and writers that are open
 // stay usable.
-func (d *Disk) Close() error { return d.root.Close() }
+func (d *Disk) Close() error { return errors.Join(d.top.Close(), d.root.Close()) }
 
 // Free gives the bytes that an unprivileged user can still write.
 func (d *Disk) Free(ctx context.Context) (int64, error) {

@@ -1,10 +1,12 @@
 package disk
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"testing"
 
 	"pgvault/fault"
@@ -88,18 +90,28 @@ func TestReadFolder(t *testing.T) {
 	defer d.Close()
 	storetest.Put(t, d, "main/shop/a", []byte("bytes"))
 	storetest.Put(t, d, "main/shop/big", make([]byte, 100))
+	storetest.Put(t, d, "main/shop/grew", []byte("bytes"))
 	storetest.Put(t, d, "main/secret", []byte("no"))
-	if err := os.Symlink("../secret", filepath.Join(dir, "main/shop/link")); err != nil {
+	err = errors.Join(os.Symlink("../secret", filepath.Join(dir, "main/shop/link")), os.Symlink("shop", filepath.Join(dir, "main/other")),
+		syscall.Mkfifo(filepath.Join(dir, "main/shop/pipe"), 0o600))
+	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := d.ReadFolder(t.Context(), "main/shop/", []string{"a", "big", "none", "link", "../secret", ""}, 99)
+	var want []store.Info
+	for name, size := range map[string]int64{"a": 5, "big": 99, "grew": 4, "none": 3, "link": 2, "../secret": 2, "pipe": 0, "": 1} {
+		want = append(want, store.Info{Name: name, Size: size})
+	}
+	got, err := d.ReadFolder(t.Context(), "main/shop/", want)
 	if err != nil || len(got) != 1 || string(got["a"]) != "bytes" {
 		t.Errorf("%q, %v", got, err)
 	}
-	if got, err := d.ReadFolder(t.Context(), "main/none/", []string{"a"}, 99); err != nil || len(got) != 0 {
+	if got, err := d.ReadFolder(t.Context(), "main/none/", want); err != nil || len(got) != 0 {
 		t.Errorf("a folder that is not there: %q, %v", got, err)
 	}
-	s, err := store.WithFolder(t.Context(), d, "main/shop/", []string{"a", "big"}, 99)
+	if got, err := d.ReadFolder(t.Context(), "main/other/", want); err == nil {
+		t.Errorf("through a link: %q", got)
+	}
+	s, err := store.WithFolder(t.Context(), d, "main/shop/", []store.Info{{Name: "a", Size: 5}, {Name: "big", Size: 100}}, 99)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -166,18 +166,20 @@ func (d *Disk) scanBelow(ctx context.Context, fd int, base, prefix string, out *
 	return d.scanFolder(ctx, next, prefix, out)
 }
 
-// readFolder reads the names in a folder and looks at each, sorted so that a
-// walk gives whole names in bytewise order. prefix is for errors.
+// direntBuffers are for reading folders: one of many folders takes too much
+// from the heap.
+var direntBuffers = sync.Pool{New: func() any { return new([8 << 10]byte) }}
+
+// readFolder reads the names in a folder that was just opened, and looks at
+// each, sorted so that a walk gives whole names in bytewise order. prefix is
+// for errors.
 func readFolder(fd int, prefix string) ([]entry, error) {
-	own, err := unix.Openat(fd, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0) // its own place in the folder
-	if err != nil {
-		return nil, &fs.PathError{Op: "open", Path: prefix, Err: err}
-	}
-	defer unix.Close(own)
+	room := direntBuffers.Get().(*[8 << 10]byte)
+	defer direntBuffers.Put(room)
+	buf := room[:]
 	var names []string
-	buf := make([]byte, 8<<10)
 	for {
-		n, err := unix.ReadDirent(own, buf)
+		n, err := unix.ReadDirent(fd, buf)
 		if errors.Is(err, syscall.EINTR) {
 			continue
 		}
