@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/charmbracelet/x/ansi"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -86,6 +87,29 @@ func cmdShows(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Fatalf("the screen does not get there (%s):\n%s", args[1], text)
 		}
 	}
+}
+
+// cmdColumn reads the screen a program shows now: in the rows below the title
+// of a column, down to the first empty line, what begins in the cell where
+// the title does must match: column NAME TITLE REGEXP
+func cmdColumn(ts *testscript.TestScript, neg bool, args []string) {
+	want, at, rows := regexp.MustCompile("^(?:"+args[2]+")"), 0, 0
+	for _, l := range strings.Split(look(ts, args[0], false), "\n") {
+		switch before, _, ok := strings.Cut(l, args[1]); {
+		case at == 0 && ok:
+			at = ansi.StringWidth(before)
+			continue
+		case at == 0:
+			continue
+		case strings.TrimSpace(l) == "" && rows > 1:
+			return
+		}
+		rows++
+		if cell := ansi.TruncateLeft(l, at, ""); want.MatchString(cell) == neg {
+			ts.Fatalf("cell %d of %q begins %q", at, l, cell)
+		}
+	}
+	ts.Fatalf("%d rows below %s", rows, args[1])
 }
 
 // cmdGone waits until no process runs whose command line matches: gone REGEXP

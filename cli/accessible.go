@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -457,8 +458,13 @@ func (u *plainUI) body() {
 	var text strings.Builder
 	u.out = &text
 	for _, s := range st.Body(u.s.Values()) {
+		label := s.Label
+		if plainText(s.Lines) { // to be copied: nothing stands before its lines
+			u.say(label + ":")
+			label = ""
+		}
 		for _, l := range s.Lines {
-			u.state(s.Label, l)
+			u.state(label, l)
 		}
 		if s.Table != nil {
 			u.table(s.Table)
@@ -469,6 +475,11 @@ func (u *plainUI) body() {
 		u.shown = text.String()
 		fmt.Fprint(u.out, u.shown)
 	}
+}
+
+// plainText tells whether lines are a text of several lines, not facts.
+func plainText(lines []guide.Line) bool {
+	return len(lines) > 1 && !slices.ContainsFunc(lines, func(l guide.Line) bool { return l.State != "" || l.Do != "" })
 }
 
 // table writes one row a line, each value with its title.

@@ -3,8 +3,8 @@ package tui
 import (
 	"context"
 	"os"
-	"strings"
 	"slices"
+	"strings"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
