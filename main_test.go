@@ -72,6 +72,7 @@ func TestStories(t *testing.T) {
 			"tmux":        cmdTmux,
 			"shows":       cmdShows,
 			"gone":        cmdGone,
+			"copied":      cmdCopied,
 			"column":      cmdColumn,
 			"hungup":      cmdHungUp,
 		},

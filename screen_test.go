@@ -72,19 +72,38 @@ func cmdShows(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	want, err := regexp.Compile(`(?m)` + args[1])
 	ts.Check(err)
+	text := ""
+	await(ts, "the screen of "+args[0]+" gets to "+args[1], func() bool {
+		text = look(ts, args[0], colours)
+		return want.MatchString(text) != neg
+	}, func() string { return text })
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]+".screen"), []byte(text), 0o600))
+}
+
+// cmdCopied waits until tmux's buffer matches, leaves its text in the file
+// copied, and empties the buffer: copied REGEXP
+func cmdCopied(ts *testscript.TestScript, neg bool, args []string) {
+	want := regexp.MustCompile(args[0])
+	text := ""
+	await(ts, "the clipboard matches "+args[0], func() bool {
+		out, err := exec.Command("tmux", "-S", ts.MkAbs("tmux.sock"), "show-buffer").Output()
+		text = string(out)
+		return err == nil && want.MatchString(text)
+	}, func() string { return text })
+	ts.Check(os.WriteFile(ts.MkAbs("copied"), []byte(text), 0o600))
+	ts.Check(tmux(ts, "delete-buffer"))
+}
+
+// await asks again and again until holds, and fails with what is there.
+func await(ts *testscript.TestScript, what string, holds func() bool, is func() string) {
 	every := time.NewTicker(50 * time.Millisecond)
 	defer every.Stop()
 	limit := time.After(screenLimit)
-	for {
-		text := look(ts, args[0], colours)
-		if want.MatchString(text) != neg {
-			ts.Check(os.WriteFile(ts.MkAbs(args[0]+".screen"), []byte(text), 0o600))
-			return
-		}
+	for !holds() {
 		select {
 		case <-every.C:
 		case <-limit:
-			ts.Fatalf("the screen does not get there (%s):\n%s", args[1], text)
+			ts.Fatalf("not within %s: %s:\n%s", screenLimit, what, is())
 		}
 	}
 }
@@ -115,20 +134,11 @@ func cmdColumn(ts *testscript.TestScript, neg bool, args []string) {
 // cmdGone waits until no process runs whose command line matches: gone REGEXP
 func cmdGone(ts *testscript.TestScript, neg bool, args []string) {
 	want := regexp.MustCompile(args[0])
-	every := time.NewTicker(50 * time.Millisecond)
-	defer every.Stop()
-	limit := time.After(screenLimit)
-	for {
-		left := processes(want, ts.Getenv("WORK"))
-		if (len(left) == 0) != neg {
-			return
-		}
-		select {
-		case <-every.C:
-		case <-limit:
-			ts.Fatalf("processes: %q", left)
-		}
-	}
+	var left []string
+	await(ts, "processes "+args[0], func() bool {
+		left = processes(want, ts.Getenv("WORK"))
+		return (len(left) == 0) != neg
+	}, func() string { return strings.Join(left, "\n") })
 }
 
 // processes gives the command lines that match, of this story only: its
