@@ -114,7 +114,7 @@ func pressKeys(t *terminal, r *screenResults) error {
 	}
 	t.quiet(600 * time.Millisecond)
 	for i := range keyPresses {
-		took, err := t.answer([]string{"j", "k"}[i%2], "many-") // the row that is chosen now is drawn anew
+		took, err := t.answer([]string{"j", "k"}[i%2], ">") // the mark of the row that is chosen now
 		if err != nil {
 			return err
 		}
