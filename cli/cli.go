@@ -243,22 +243,10 @@ func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 
 // secrets is how identities are loaded: files from -i, passphrases from the
 // terminal, never from a flag or the environment.
-func (p *program) secrets() vault.Identities {
+func (p *program) secrets(ctx context.Context) vault.Identities {
 	ids := vault.Identities{Files: p.identities, Texts: p.texts}
 	if !p.noInput {
-		ids.Passphrase = askPassphrase
+		ids.Passphrase = func(prompt string) (string, error) { return askPassphrase(ctx, prompt) }
 	}
 	return ids
-}
-
-func askPassphrase(prompt string) (string, error) {
-	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
-	if err != nil {
-		return "", errors.New("a passphrase is needed and there is no terminal to ask on")
-	}
-	defer tty.Close()
-	fmt.Fprintf(tty, "%s: ", safetext.Line(prompt))
-	pass, err := term.ReadPassword(int(tty.Fd()))
-	fmt.Fprintln(tty)
-	return string(pass), err
 }

@@ -20,7 +20,7 @@ func (p *program) dumpCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return s.vault.DumpTo(cmd.Context(), args[0], output, p.stdout, p.secrets())
+			return s.vault.DumpTo(cmd.Context(), args[0], output, p.stdout, p.secrets(cmd.Context()))
 		},
 	}
 	cmd.Flags().StringVarP(&output, "output", "o", "", "file to write, or - for standard output")

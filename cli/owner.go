@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"io"
 	"os"
 	"os/user"
 	"strconv"
@@ -11,6 +10,7 @@ import (
 
 	"pgvault/fault"
 	"pgvault/vault"
+	"pgvault/vault/archive"
 )
 
 // becomeOwner makes root the user who owns the state folder, for good, as
@@ -21,7 +21,7 @@ func (p *program) becomeOwner(state string) error {
 	if os.Geteuid() != 0 || !ok || uid == 0 {
 		return nil
 	}
-	if err := p.readIdentities(); err != nil {
+	if err := p.readIdentities(func(name string) bool { return name != "-" }); err != nil { // that is no file of root's
 		return err
 	}
 	groups := []int{gid}
@@ -65,33 +65,21 @@ func numbers(ids []string, other []int) []int {
 	return out
 }
 
-// maxIdentity bounds an identity file, as age does.
-const maxIdentity = 16 << 20
-
-// readIdentities turns the files of -i into texts in memory. Standard input
-// stays open and is left to who reads it.
-func (p *program) readIdentities() error {
+// readIdentities turns those of -i that which names into texts in memory.
+func (p *program) readIdentities(which func(name string) bool) error {
 	var left []string
 	for _, name := range p.identities {
-		if name == "-" {
+		if !which(name) {
 			left = append(left, name)
 			continue
 		}
-		f, err := os.Open(name)
+		src, err := archive.ReadIdentity(name)
 		if err != nil {
-			return badIdentity(name, err)
-		}
-		src, err := io.ReadAll(io.LimitReader(f, maxIdentity))
-		_ = f.Close()
-		if err != nil {
-			return badIdentity(name, err)
+			return err
 		}
 		p.texts = append(p.texts, string(src))
+		clear(src)
 	}
 	p.identities = left
 	return nil
-}
-
-func badIdentity(name string, err error) error {
-	return &fault.Error{Op: "identity", What: "the identity file " + name + " cannot be read", Left: "nothing was decrypted or written", Do: "check the path and its rights", Code: fault.NoKey, Err: err}
 }

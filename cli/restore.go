@@ -43,7 +43,7 @@ func (p *program) restoreCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			o.ID, o.Identities = args[0], p.secrets()
+			o.ID, o.Identities = args[0], p.secrets(cmd.Context())
 			plan, err := s.vault.PlanRestore(cmd.Context(), o)
 			if err != nil {
 				return err

@@ -2,11 +2,11 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
 	"path/filepath"
-	"strings"
 	"syscall"
 
 	"golang.org/x/term"
@@ -84,7 +84,7 @@ func (p *program) launchRestore(ctx context.Context, s *session, plan *vault.Res
 	if plan.Refused() {
 		return &exitCode{fault.Refused}
 	}
-	secrets, err := p.detachedSecrets()
+	secrets, err := p.detachedSecrets(ctx)
 	if err != nil {
 		return err
 	}
@@ -92,14 +92,11 @@ func (p *program) launchRestore(ctx context.Context, s *session, plan *vault.Res
 }
 
 // detachedSecrets gathers what a job needs that nobody will be there to ask
-// for: paths of identity files, their texts where root has become another
-// user, and passphrases of those files that are encrypted,
-// asked for here and now, once.
-func (p *program) detachedSecrets() (vault.Secrets, error) {
-	s := vault.Secrets{Passphrases: map[string]string{}, Texts: p.texts}
-	if len(p.identities) == 0 {
-		return s, nil
-	}
+// for: paths of identity files (or what was in them, where root read them and
+// has become another user), and passphrases of those that are encrypted, asked
+// for here and now, once.
+func (p *program) detachedSecrets(ctx context.Context) (vault.Secrets, error) {
+	s := vault.Secrets{Texts: p.texts, Passphrases: map[string]string{}}
 	for _, f := range p.identities {
 		if f == "-" {
 			return s, usage("a job cannot read the standard input of this call: name a file with -i")
@@ -110,19 +107,26 @@ func (p *program) detachedSecrets() (vault.Secrets, error) {
 		}
 		s.Files = append(s.Files, path)
 	}
-	ask := p.secrets().Passphrase
-	_, err := archive.LoadKeys(s.Files, func(prompt string) (string, error) {
+	names := s.Files[:len(s.Files):len(s.Files)]
+	for i := range s.Texts {
+		names = append(names, archive.TextName(i))
+	}
+	if len(names) == 0 {
+		return s, nil
+	}
+	ask := p.secrets(ctx).Passphrase
+	_, err := archive.Load(archive.Source{Files: s.Files, Texts: s.Texts, Passphrase: func(prompt string) (string, error) {
 		if ask == nil {
-			return "", fmt.Errorf("it is encrypted with a passphrase, and --no-input forbids to ask")
+			return "", errors.New("it is encrypted with a passphrase, and --no-input forbids to ask")
 		}
 		pass, err := ask(prompt)
-		for _, f := range s.Files {
-			if err == nil && strings.HasSuffix(prompt, " "+f) {
-				s.Passphrases[f] = pass
+		for _, n := range names {
+			if err == nil && prompt == archive.PassphrasePrompt(n) {
+				s.Passphrases[n] = pass
 			}
 		}
 		return pass, err
-	})
+	}})
 	return s, err
 }
 

@@ -9,7 +9,7 @@ import (
 // open its identity files. A job of its own gets what was read before.
 func TestDetachedAsOwner(t *testing.T) {
 	p := &program{texts: []string{"identity of alice"}}
-	s, err := p.detachedSecrets()
+	s, err := p.detachedSecrets(t.Context())
 	if err != nil || !slices.Equal(s.Texts, p.texts) || len(s.Files) != 0 {
 		t.Errorf("a job would get %d texts, %d files, %v", len(s.Texts), len(s.Files), err)
 	}

@@ -31,7 +31,7 @@ func (p *program) showCmd() *cobra.Command {
 			if tables && len(p.identities)+len(p.texts) == 0 {
 				return usage("--tables needs an identity (-i): the names of tables are encrypted")
 			}
-			ids := p.secrets()
+			ids := p.secrets(cmd.Context())
 			a, c, err := s.vault.Show(cmd.Context(), args[0], ids)
 			if err != nil {
 				return err

@@ -57,7 +57,7 @@ func (d *demo) story(ctx context.Context) error {
 }
 
 func (d *demo) verify(ctx context.Context, v *vault.Vault, id string, level vault.Proof) error {
-	return v.Verify(ctx, vault.VerifyOptions{ID: id, Level: level, Identities: d.p.secrets()}, d.p.sink())
+	return v.Verify(ctx, vault.VerifyOptions{ID: id, Level: level, Identities: d.p.secrets(ctx)}, d.p.sink())
 }
 
 // tamper turns one bit in the middle of the dump and expects to be caught;
@@ -105,7 +105,7 @@ func flip(path string) error {
 
 func (d *demo) restore(ctx context.Context, v *vault.Vault, id string) error {
 	d.say("6  restore into a new database, with two workers, and compare every table")
-	plan, err := v.PlanRestore(ctx, vault.RestoreOptions{ID: id, ToNew: demoDatabase + "_restored", Jobs: 2, Identities: d.p.secrets()})
+	plan, err := v.PlanRestore(ctx, vault.RestoreOptions{ID: id, ToNew: demoDatabase + "_restored", Jobs: 2, Identities: d.p.secrets(ctx)})
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -32,13 +33,13 @@ func (p *program) unlockCmd() *cobra.Command {
 		Example: "  pgvault unlock -i alice.txt\n" +
 			"  pgvault unlock -i alice.txt --yes < request.txt > answer.txt",
 		Args: usageArgs(cobra.NoArgs),
-		RunE: func(*cobra.Command, []string) error { return p.unlock(yes) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return p.unlock(cmd.Context(), yes) },
 	}
 	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask whether to open it")
 	return cmd
 }
 
-func (p *program) unlock(yes bool) error {
+func (p *program) unlock(ctx context.Context, yes bool) error {
 	piped := !term.IsTerminal(int(p.stdin.Fd()))
 	if slices.Contains(p.identities, "-") {
 		return usage("the request is read from standard input: name the identity by its path")
@@ -49,10 +50,10 @@ func (p *program) unlock(yes bool) error {
 	var q *archive.Request
 	var err error
 	if piped {
-		q, err = readRequest(p.stdin)
+		q, err = until(ctx, func() (*archive.Request, error) { return readRequest(p.stdin) })
 	} else {
 		fmt.Fprintf(p.stderr, "paste the request (pgvault-unlock-1:…), then Enter: ")
-		q, err = typedRequest(p.stdin)
+		q, err = typedRequest(ctx, p.stdin)
 		fmt.Fprintln(p.stderr)
 	}
 	if err != nil {
@@ -62,11 +63,11 @@ func (p *program) unlock(yes bool) error {
 		p.describeRequest(q)
 	}
 	if !yes {
-		if err := askToOpen(); err != nil {
+		if err := askToOpen(ctx); err != nil {
 			return err
 		}
 	}
-	keys, err := archive.Load(archive.Source{Files: p.identities, Passphrase: p.secrets().Passphrase})
+	keys, err := archive.Load(archive.Source{Files: p.identities, Passphrase: p.secrets(ctx).Passphrase})
 	if err != nil {
 		return err
 	}
@@ -88,7 +89,7 @@ func (p *program) describeRequest(q *archive.Request) {
 	}
 	fmt.Fprintf(p.stderr, "asked to open one archive:\n  vault     %s\n  database  %s\n  archive   %s, begun %s\n", from, safetext.Line(q.Database),
 		safetext.Line(q.ID), q.Started.UTC().Format("2006-01-02 15:04:05 UTC"))
-	fmt.Fprintln(p.stderr, "These are the words of the host that asks. Whoever gets the answer can read all of that\narchive, and nothing else.")
+	fmt.Fprintf(p.stderr, "These are the words of the host that asks. Whoever gets the answer can read all of that\narchive, and nothing else: it opens the %d files that were asked for.\n", q.Files())
 }
 
 // readRequest reads a request that is piped in.
@@ -102,13 +103,15 @@ func readRequest(r io.Reader) (*archive.Request, error) {
 
 // typedRequest reads a request that is pasted. The terminal is raw
 // meanwhile: in its own line editing a line ends after 4095 bytes.
-func typedRequest(tty *os.File) (*archive.Request, error) {
-	old, err := term.MakeRaw(int(tty.Fd()))
-	if err != nil {
-		return nil, err
-	}
-	defer term.Restore(int(tty.Fd()), old)
-	return pastedRequest(bufio.NewReader(tty))
+func typedRequest(ctx context.Context, tty *os.File) (*archive.Request, error) {
+	return onTerminal(ctx, int(tty.Fd()), func() (*archive.Request, error) {
+		old, err := term.MakeRaw(int(tty.Fd()))
+		if err != nil {
+			return nil, err
+		}
+		defer term.Restore(int(tty.Fd()), old)
+		return pastedRequest(bufio.NewReader(tty))
+	})
 }
 
 // pastedRequest reads to the Enter after which the request is whole; an
@@ -146,14 +149,16 @@ func pastedRequest(r *bufio.Reader) (*archive.Request, error) {
 }
 
 // askToOpen asks on the terminal, also when the request was piped in.
-func askToOpen() error {
+func askToOpen(ctx context.Context) error {
 	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
 	if err != nil {
 		return &fault.Error{Op: "unlock", What: "nobody can be asked whether to open it", Why: "there is no terminal", Left: "nothing was opened", Do: "add --yes if you know where the request came from", Code: fault.Refused, Err: err}
 	}
-	defer tty.Close()
 	fmt.Fprint(tty, "open it? [y/N] ")
-	line, err := bufio.NewReader(tty).ReadString('\n')
+	line, err := until(ctx, func() (string, error) {
+		defer tty.Close()
+		return bufio.NewReader(tty).ReadString('\n')
+	})
 	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}

@@ -37,7 +37,7 @@ func (p *program) verifyCmd() *cobra.Command {
 				return usage("name an archive, latest:DB or --all")
 			}
 			if detach {
-				secrets, err := p.detachedSecrets()
+				secrets, err := p.detachedSecrets(cmd.Context())
 				if err != nil {
 					return err
 				}
@@ -46,8 +46,13 @@ func (p *program) verifyCmd() *cobra.Command {
 				})
 			}
 			p.outliveTerminal()
+			if len(refs) > 1 { // standard input can be read once
+				if err := p.readIdentities(func(name string) bool { return name == "-" }); err != nil {
+					return err
+				}
+			}
 			return p.each(refs, func(ref string) error {
-				return s.vault.RunVerify(cmd.Context(), vault.VerifyOptions{ID: ref, Level: vault.Proof(level), Identities: p.secrets()}, p.sink())
+				return s.vault.RunVerify(cmd.Context(), vault.VerifyOptions{ID: ref, Level: vault.Proof(level), Identities: p.secrets(cmd.Context())}, p.sink())
 			})
 		},
 	}

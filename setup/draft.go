@@ -10,6 +10,7 @@ import (
 
 	"pgvault/fault"
 	"pgvault/guide"
+	"pgvault/vault/archive"
 )
 
 // draftName is the file of a set-up that was left, in the state folder.
@@ -34,7 +35,7 @@ func LoadDraft(stateDir string) (guide.Draft, bool) {
 func SaveDraft(stateDir string, d guide.Draft) error {
 	d.Texts = maps.Clone(d.Texts)
 	for key, text := range d.Texts {
-		if holdsSecret(text) || key == keyServer && hasPassword(text) {
+		if archive.HoldsSecret(text) || key == keyServer && hasPassword(text) {
 			delete(d.Texts, key) // pasted into the wrong field: it is not kept either
 		}
 	}

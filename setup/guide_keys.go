@@ -113,16 +113,10 @@ func (s *steps) oneRecipient(v *guide.Values) bool {
 // validRecipients refuses a secret key at once. What else may be wrong is for
 // Check: half a key is being typed.
 func validRecipients(_ *guide.Values, value []byte) guide.Line {
-	if holdsSecret(string(value)) {
+	if archive.HoldsSecret(string(value)) {
 		return guide.Line{State: "x", Text: "this is a secret key; this host must never hold one", Do: "empty the field (Ctrl-U) and give the public half"}
 	}
 	return guide.Line{}
-}
-
-// holdsSecret tells whether text looks like the secret half of a key.
-func holdsSecret(text string) bool {
-	upper := strings.ToUpper(text)
-	return strings.Contains(upper, "AGE-SECRET-KEY-") || strings.Contains(upper, "AGE-PLUGIN-") || strings.Contains(upper, "PRIVATE KEY-----")
 }
 
 func validSecret(_ *guide.Values, b []byte) guide.Line {

@@ -194,10 +194,13 @@ func (t trail) writeHead(h trailHead) error {
 		return err
 	}
 	path := t.path(trailHeadFile)
-	if err := os.WriteFile(path+".new", append(src, '\n'), t.mode); err != nil {
+	f, err := os.OpenFile(path+".new", os.O_CREATE|os.O_WRONLY|os.O_TRUNC, t.mode)
+	if err != nil {
 		return trailError(err)
 	}
-	if err := os.Chmod(path+".new", t.mode); err != nil {
+	_, err = f.Write(append(src, '\n'))
+	// Synced: an empty head after a power failure would look like tampering.
+	if err = errors.Join(err, f.Chmod(t.mode), f.Sync(), f.Close()); err != nil {
 		return trailError(err)
 	}
 	if err := os.Rename(path+".new", path); err != nil {

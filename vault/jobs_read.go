@@ -148,7 +148,7 @@ func diedDone(j Job) RunDone {
 	return RunDone{Kind: j.Order.Kind, Result: ResultFailed, Exit: fault.Failed, ID: j.Archive, Database: j.Order.Database, Target: j.Target,
 		Seconds: max(0, j.Ended.Sub(j.Started).Seconds()),
 		Err: &fault.Error{Op: string(j.Order.Kind), What: fmt.Sprintf("the %s of %s died at %s", j.Order.Kind, name, at),
-			Why:  "its process ended without a word: it was killed, ran out of memory, or the machine went down" + heard,
+			Why:  "its process ended without a word: it was killed, ran out of memory, or the machine went down; or the disk of the state folder was full" + heard,
 			Left: leftByDead(j), Do: "start it again; what kills it again may be in the kernel's log (dmesg)", Code: fault.Failed}}
 }
 

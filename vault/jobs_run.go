@@ -221,8 +221,8 @@ func (r *recorder) ready() {
 		return
 	}
 	r.begun = true
+	r.audit("started", "", 0)
 	if r.run != nil {
-		r.audit("started", "", 0)
 		r.parent.Reply(r.run.ID(), nil)
 	}
 }
@@ -233,7 +233,8 @@ func (r *recorder) finish(ctx context.Context, err error) error {
 	if r.done == nil {
 		r.tell(doneWithout(ctx, r.order, err))
 	}
-	if r.run == nil {
+	if r.run == nil { // Activity knows it from the trail alone
+		r.audit(string(r.done.Result), outcome(*r.done), r.v.now().Sub(r.since))
 		return err
 	}
 	if !r.begun && r.done.Exit == fault.Running {
@@ -263,7 +264,10 @@ func doneWithout(ctx context.Context, o Order, err error) RunDone {
 // does not stop a backup; Activity then shows the job from its folder.
 func (r *recorder) audit(result, text string, took time.Duration) {
 	line := auditLine{Actor: r.actor, Kind: string(r.order.Kind), What: r.what(), Result: result, Text: text, Seconds: took.Seconds()}
-	if r.begun || r.done.Exit != fault.Running { // else it never was a job
+	switch {
+	case r.run == nil && (result == "started" || r.v.writable() != nil || r.v.c.StateDir == ""): // its end says all
+		return
+	case r.run != nil && (r.begun || r.done.Exit != fault.Running): // else it never was a job
 		line.Job = r.run.ID()
 	}
 	_ = r.v.trail().append(r.v.now(), line)

@@ -354,6 +354,18 @@ func TestRunWithoutAFolder(t *testing.T) {
 	if !slices.ContainsFunc(all[Notice](p), func(n Notice) bool { return strings.Contains(n.Text, "no journal") }) {
 		t.Error("nobody was told")
 	}
+
+	// The trail is told where only the folders of jobs cannot be made.
+	w.write("state/jobs", "")
+	w.conf.StateDir = w.path("state")
+	v := w.vault()
+	if err := v.RunVerify(t.Context(), VerifyOptions{ID: "latest:origin", Level: ProofIntact}, nil); err != nil {
+		t.Fatal(err)
+	}
+	c, err := v.trail().check()
+	if err != nil || len(c.entries) != 1 || c.entries[0].Kind != "verify" || c.entries[0].Result != "ok" || c.entries[0].Job != "" {
+		t.Errorf("%v, %v", c, err)
+	}
 }
 
 // TestSecretsOfAJob: a passphrase reaches the runner, and is found nowhere

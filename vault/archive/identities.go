@@ -114,9 +114,9 @@ func Load(from Source) (*Keys, error) {
 	}
 	var k Keys
 	for _, f := range from.Files {
-		src, err := readIdentityFile(f)
+		src, err := ReadIdentity(f)
 		if err != nil {
-			return nil, noKey(fmt.Sprintf("the identity file %s cannot be read", f), err, "check the path and its rights")
+			return nil, err
 		}
 		if err := k.add(src, f, from.Passphrase); err != nil {
 			return nil, err
@@ -142,6 +142,23 @@ func (k *Keys) add(src []byte, file string, passphrase func(string) (string, err
 	}
 	k.names = append(k.names, keyName(file, ids))
 	return nil
+}
+
+// ReadIdentity reads an identity file, "-" is standard input. A secret key in
+// the place of a name is refused without being repeated: errors end in
+// journals and in the audit trail.
+func ReadIdentity(name string) ([]byte, error) {
+	if HoldsSecret(name) {
+		f := noKey("a secret key was given where the name of a file belongs", nil,
+			"save it in a file that only you can read and name that file; who may have seen it here should not count as a stranger: think of a new key")
+		f.Why = "what is an argument is seen by every user of this host, and kept by the shell"
+		return nil, f
+	}
+	src, err := readIdentityFile(name)
+	if err != nil {
+		return nil, noKey(fmt.Sprintf("the identity file %s cannot be read", name), err, "check the path and its rights")
+	}
+	return src, nil
 }
 
 func readIdentityFile(name string) ([]byte, error) {

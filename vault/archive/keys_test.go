@@ -238,6 +238,15 @@ func TestBadIdentityFiles(t *testing.T) {
 	wantFault(t, "missing file", err, fault.NoKey)
 	_, err = LoadKeys(nil, nil)
 	wantFault(t, "no file", err, fault.NoKey)
+	// The key itself where its file should be named: the error may end in a
+	// journal.
+	for _, name := range []string{secret, "/home/me/" + secret, strings.ToLower(secret), secret[:40], "-----BEGIN OPENSSH PRIVATE KEY-----\n" + secret} {
+		_, err := LoadKeys([]string{name}, nil)
+		wantFault(t, "the secret as a name", err, fault.NoKey, "where the name of a file belongs")
+		if text := strings.ToUpper(fmt.Sprintf("%v %+v", err, fault.As(err))); strings.Contains(text, "AGE-SECRET") {
+			t.Errorf("the secret is repeated: %s", text)
+		}
+	}
 }
 
 // TestMissingPlugin: an identity whose plugin is not installed is the

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"strings"
 
 	"filippo.io/age"
 	"filippo.io/age/armor"
@@ -19,6 +20,13 @@ type SecretState struct {
 	Text  string
 	// Passphrase: it is encrypted with one.
 	Passphrase bool
+}
+
+// HoldsSecret tells whether text has the look of the secret half of a key in
+// it, whole or not.
+func HoldsSecret(text string) bool {
+	upper := strings.ToUpper(text)
+	return strings.Contains(upper, "AGE-SECRET-KEY-") || strings.Contains(upper, "AGE-PLUGIN-") || strings.Contains(upper, "PRIVATE KEY-----")
 }
 
 // The lengths of age's own identities, in characters.

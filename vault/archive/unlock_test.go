@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"crypto/rand"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -137,6 +138,32 @@ func TestUnlockRefused(t *testing.T) {
 		bad[i] ^= 1
 		if _, err := req.Open(string(bad)); err == nil {
 			t.Fatalf("character %d of the answer can be changed", i)
+		}
+	}
+}
+
+// TestRequestForMore: a host that lies asks for one archive and sends the
+// headers of others too.
+func TestRequestForMore(t *testing.T) {
+	b := newBench(t)
+	_, _, req := asked(t, b)
+	_, _, other := asked(t, b)
+	var doc, more requestDoc
+	for r, d := range map[*UnlockRequest]*requestDoc{req: &doc, other: &more} {
+		if err := decodeText(requestPrefix, r.Text, d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if q := must(ParseRequest(req.Text))(t); q.Files() != len(doc.Parts) {
+		t.Errorf("%d files", q.Files())
+	}
+	for i, p := range more.Parts {
+		q := doc
+		q.Parts = append(doc.Parts[:len(doc.Parts):len(doc.Parts)], p)
+		for range 2 { // the second time under another name
+			_, err := ParseRequest(must(encodeText(requestPrefix, q))(t))
+			wantFault(t, p.Name, err, fault.NoKey, "more than one archive", "do not answer")
+			q.Parts[len(doc.Parts)].Name = fmt.Sprint("more-", i)
 		}
 	}
 }

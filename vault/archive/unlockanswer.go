@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
 
 	"filippo.io/age"
@@ -39,8 +40,29 @@ func ParseRequest(text string) (*Request, error) {
 	if err != nil || !ValidID(d.ID) || len(d.Parts) == 0 {
 		return nil, badText("the request cannot be understood", "it is whole, but lacks what a request holds", "make it again with the pgvault that asks")
 	}
+	if err := oneArchive(d.Parts); err != nil {
+		return nil, err
+	}
 	return q, nil
 }
+
+// oneArchive refuses a request for more than the parts of one archive: a
+// host that lies could else have every archive that it holds opened by one
+// answer.
+func oneArchive(parts []headerDoc) error {
+	seen := map[string]bool{}
+	for _, p := range parts {
+		if seen[p.Name] || p.Name != ContentsPart && p.Name != GlobalsPart && p.Name != MainPart {
+			return badText("the request asks for more than one archive", fmt.Sprintf("%d files are in it, and not each is another part of one archive", len(parts)),
+				"do not answer it, and look who asks; no pgvault makes such a request")
+		}
+		seen[p.Name] = true
+	}
+	return nil
+}
+
+// Files is how many files the answer opens: the parts of the archive.
+func (q *Request) Files() int { return len(q.doc.Parts) }
 
 // Answer opens the headers with keys and gives one line that opens this
 // archive only, and only in the process that asked; and the name of the

@@ -149,13 +149,21 @@ func readJSON(path string, v any) error {
 }
 
 // Alive tells whether the runner of a job lives: whether it holds the lock.
+// Only a lock for writing counts, and looking takes none: the group may read
+// the file in system mode, and must not make a dead job look alive.
 func (d Dir) Alive(id string) bool {
 	f, err := openRegular(d.path(id, lockFile))
 	if err != nil {
 		return false
 	}
 	defer f.Close()
-	return errors.Is(unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB), unix.EWOULDBLOCK)
+	l := unix.Flock_t{Type: unix.F_RDLCK, Whence: io.SeekStart}
+	return unix.FcntlFlock(f.Fd(), unix.F_OFD_GETLK, &l) == nil && l.Type == unix.F_WRLCK
+}
+
+// hold takes the lock that Alive looks for, until f is closed.
+func hold(f *os.File) error {
+	return unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_WRLCK, Whence: io.SeekStart})
 }
 
 // Read gives the newest state of a job. A state that cannot be read (a

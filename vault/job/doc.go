@@ -8,7 +8,7 @@
 //	order.json    what was ordered, by the caller's own words, when and by which process
 //	events.jsonl  the journal: append-only, one JSON object a line, each line whole
 //	status.json   the newest state, replaced as a whole, at most four times a second
-//	lock          held (flock) by the runner for its whole life
+//	lock          held (fcntl, for writing) by the runner for its whole life
 //	ctl           the socket
 //	stderr.log    what a runner without a terminal wrote to standard error
 //

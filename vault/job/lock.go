@@ -31,10 +31,7 @@ func Lock(dir, name, what, holder string) (func(), error) {
 		_ = l.Close()
 		return nil, heldError(l.Path(), what)
 	}
-	if err := os.WriteFile(l.Path(), []byte(holder+"\n"), 0o600); err != nil && holder != "" {
-		_ = l.Unlock()
-		return nil, stateError(dir, err)
-	}
+	_ = os.WriteFile(l.Path(), []byte(holder+"\n"), 0o600) // for people; a full disk keeps nobody from working
 	return func() {
 		_ = os.Truncate(l.Path(), 0) // nobody's any more
 		_ = l.Unlock()

@@ -86,10 +86,10 @@ func (r *Run) create(cancel func()) (err error) {
 			removeFiles(coming)
 		}
 	}()
-	if r.lock, err = r.d.openNew(filepath.Join(coming, lockFile)); err != nil {
+	if r.lock, err = os.OpenFile(filepath.Join(coming, lockFile), os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o600); err != nil {
 		return err
 	}
-	if err := unix.Flock(int(r.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	if err := errors.Join(hold(r.lock), r.lock.Chmod(r.d.fileMode())); err != nil { // in this order: a reader could be first
 		return err
 	}
 	if r.journal, err = r.d.openNew(filepath.Join(coming, journalFile)); err != nil {

@@ -142,6 +142,9 @@ func (d Dir) launchUnit(ctx context.Context, s Start, m startMessage) (string, e
 	}
 	args = append(append(args, s.Command...), "--start", "unix:"+filepath.Join(dir, "start"))
 	if exec.CommandContext(ctx, "systemd-run", args...).Run() != nil {
+		if ctx.Err() != nil { // stopped, and no reason to start it in another way
+			return "", notStarted(context.Cause(ctx), "")
+		}
 		return "", errNoUnit
 	}
 	_ = l.SetDeadline(time.Now().Add(30 * time.Second))
@@ -182,7 +185,8 @@ func converse(ctx context.Context, conn net.Conn, m startMessage, words func() s
 	var r startReply
 	if err := json.NewDecoder(conn).Decode(&r); err != nil {
 		if ctx.Err() != nil {
-			return "", context.Cause(ctx)
+			return "", &fault.Error{Op: "launch", What: "the start of the job was not waited for", Why: "asked to stop", Left: "the job may have begun, and goes on then",
+				Do: "pgvault job list shows it", Code: fault.Cancelled, Err: context.Cause(ctx)}
 		}
 		return "", notStarted(errors.New("it ended before it had begun"), words())
 	}
