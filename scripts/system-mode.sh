@@ -37,11 +37,12 @@ give() {
 	chown "$1" "$3"
 	chmod "$2" "$3"
 }
-# all OWNER:GROUP FOLDER: all below, folders 0750 and files 0640
+# all OWNER:GROUP FOLDER: all below, folders 0750 and files 0640. The modes are
+# set as the owner: root must not follow a link that the owner slips in.
 all() {
 	chown -R -h -P "$1" "$2"
-	find -P "$2" -xdev -mindepth 1 -type d -exec chmod 0750 {} +
-	find -P "$2" -xdev -type f -exec chmod 0640 {} +
+	runuser -u "${1%%:*}" -- find -P "$2" -xdev -mindepth 1 -type d -exec chmod 0750 {} +
+	runuser -u "${1%%:*}" -- find -P "$2" -xdev -type f -exec chmod 0640 {} +
 }
 give root:pgvault 0750 /etc/pgvault
 all root:pgvault /etc/pgvault
@@ -57,8 +58,9 @@ if grep -q 'PRIVATE KEY' "$key" 2> /dev/null; then # it may be the public half o
 fi
 give pgvault:pgvault 0750 /var/lib/pgvault
 all pgvault:pgvault /var/lib/pgvault
-[ ! -d /var/lib/pgvault/locks ] || find -P /var/lib/pgvault/locks -type f -exec chmod 0600 {} +
-[ ! -f /var/lib/pgvault/audit.lock ] || chmod 0600 /var/lib/pgvault/audit.lock # a member must not hold the trail up
+for lock in locks audit.lock; do # a member must not hold them up
+	[ ! -e "/var/lib/pgvault/$lock" ] || runuser -u pgvault -- find -P "/var/lib/pgvault/$lock" -type f -exec chmod 0600 {} +
+done
 give pgvault:pgvault 0750 /run/pgvault
 if [ -d /usr/lib/tmpfiles.d ]; then
 	mkdir -p /etc/tmpfiles.d

@@ -100,7 +100,11 @@ func (p *guidePage) keys(e env) keymap {
 		if a.Off != nil {
 			off = a.Off(p.s.Values())
 		}
-		k = append(k, binding{cmd: cmdAct + command(a.Key), keys: []string{a.Key, "alt+" + a.Key}, show: a.Key, name: a.Name, help: a.Help + " (in a text field: Alt-" + a.Key + ")", off: off, line: off == ""})
+		show := a.Key
+		if f != nil && (textual(f) || f.Kind == guide.Secret) { // the letter itself belongs to the text
+			show = "Alt-" + a.Key
+		}
+		k = append(k, binding{cmd: cmdAct + command(a.Key), keys: []string{a.Key, "alt+" + a.Key}, show: show, name: a.Name, help: a.Help + " (in a text field: Alt-" + a.Key + ")", off: off, line: off == ""})
 	}
 	back := "the step before, with all that was typed kept; from the first step it leaves"
 	save, saves := "leave", "leave the guide; nothing is kept and nothing was done"

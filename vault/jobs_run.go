@@ -114,7 +114,7 @@ func (v *Vault) runJob(ctx context.Context, o Order, actor Actor, parent *job.Pa
 		sink = func(Event) {}
 	}
 	r := &recorder{v: v, order: o, actor: actor, parent: parent, sink: sink, since: v.now()}
-	if v.c.ReadOnly || v.c.StateDir == "" {
+	if v.c.StateDir == "" || v.writable() != nil { // the work refuses by itself
 		return r.finish(ctx, do(ctx, r))
 	}
 	ctx, cancel := context.WithCancel(ctx)

@@ -112,7 +112,7 @@ func (p *RestorePlan) checkServer(ctx context.Context, v *Vault) error {
 		return err
 	}
 	p.checkRoles(roles)
-	p.check("!", fmt.Sprintf("the server needs room for about %d MiB; its free space cannot be asked", r.catalog.Database.Size>>20), "")
+	p.check("!", fmt.Sprintf("the server needs room for about %s; its free space cannot be asked", bytesText(r.catalog.Database.Size)), "")
 	return nil
 }
 
@@ -197,12 +197,12 @@ func (p *RestorePlan) describeSteps() {
 		}
 	}
 	if r.only == nil {
-		p.step("check the SHA-256 of every stored byte (%d MiB)", p.Archive.Stored>>20)
+		p.step("check the SHA-256 of every stored byte (%s)", bytesText(p.Archive.Stored))
 	}
 	if !p.Empty {
 		p.step("create database %s", p.Target)
 	}
-	p.step("load %d rows of %d tables, %d at a time (%d MiB)", rows, tables, r.jobs, bytes>>20)
+	p.step("load %s of %s, %d at a time (%s)", plural(rows, "row"), plural(int64(tables), "table"), r.jobs, bytesText(bytes))
 	p.step("build indexes and keys, then settings, grants and statistics")
 	if !p.o.SkipCompare {
 		p.step("compare every table's rows and SHA-256 with the archive's record")
