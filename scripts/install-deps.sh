@@ -31,6 +31,7 @@ test)
 	want zstd zstd
 	want openssh-client ssh-keygen
 	want tmux tmux
+	want procps pkill
 	;;
 lint)
 	want shellcheck shellcheck
