@@ -29,8 +29,11 @@ func cmdTerminal(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || !ok {
 		ts.Fatalf("usage: terminal NAME WxH PROGRAM ARGS...")
 	}
-	ts.Check(tmux(ts, append([]string{"new-session", "-d", "-s", args[0], "-x", w, "-y", h}, args[2:]...)...))
-	ts.Defer(func() { _ = tmux(ts, "kill-session", "-t", args[0]) })
+	// The server stays when its last program has ended: the next one would
+	// otherwise meet it while it goes.
+	stay := []string{"start-server", ";", "set-option", "-s", "exit-empty", "off", ";"}
+	ts.Check(tmux(ts, append(append(stay, "new-session", "-d", "-s", args[0], "-x", w, "-y", h), args[2:]...)...))
+	ts.Defer(func() { _ = tmux(ts, "kill-server") })
 }
 
 // cmdKeys presses keys as tmux names them: keys NAME KEY...
