@@ -47,7 +47,7 @@ func (p *program) deleteCmd() *cobra.Command {
 					why = fmt.Sprintf("--confirm says %q", confirm)
 				}
 				return &fault.Error{Op: "delete", What: "the deletion is not confirmed", Why: why, Left: "nothing was removed",
-					Do: p.again("pgvault delete " + shellWord(args[0]) + " --confirm " + shellWord(plan.Archive.ID)), Code: fault.Refused}
+					Do: p.again("pgvault delete " + safetext.Word(args[0]) + " --confirm " + safetext.Word(plan.Archive.ID)), Code: fault.Refused}
 			}
 			if err := s.vault.Delete(cmd.Context(), plan); err != nil {
 				return err

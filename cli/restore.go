@@ -122,10 +122,10 @@ func (p *program) again(command string) string {
 	}
 	words := "pgvault "
 	if p.config != "" {
-		words += "-c " + shellWord(p.config) + " "
+		words += "-c " + safetext.Word(p.config) + " "
 	}
 	if p.vaultName != "" {
-		words += "--vault " + shellWord(p.vaultName) + " "
+		words += "--vault " + safetext.Word(p.vaultName) + " "
 	}
 	return words + verb
 }
@@ -137,14 +137,6 @@ func (p *program) anywhere(command string) string {
 		there.config = abs
 	}
 	return there.again(command)
-}
-
-// shellWord quotes a word for a POSIX shell where it needs to be.
-func shellWord(s string) string {
-	if s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:@%+,") == "" {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
 // tableList is a flag of table names, separated by commas as SQL separates

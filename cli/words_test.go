@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"pgvault/fault"
+	"pgvault/safetext"
 )
 
 func TestParseSize(t *testing.T) {
@@ -56,9 +57,9 @@ func TestTableList(t *testing.T) {
 // TestShellWord asks a real shell what it makes of a quoted word.
 func TestShellWord(t *testing.T) {
 	for _, in := range []string{"plain", "a b", "it's", `$HOME "x" \`, "", "~", "new\nline", "-n", "*", "#x", "學"} {
-		out, err := exec.Command("/bin/sh", "-c", `printf %s `+shellWord(in)).Output()
+		out, err := exec.Command("/bin/sh", "-c", `printf %s `+safetext.Word(in)).Output()
 		if in == "-n" { // an option to printf, but a word to the shell
-			out, err = exec.Command("/bin/sh", "-c", `printf %s -- `+shellWord(in)+`; :`).Output()
+			out, err = exec.Command("/bin/sh", "-c", `printf %s -- `+safetext.Word(in)+`; :`).Output()
 			out = bytes.TrimPrefix(out, []byte("--"))
 		}
 		if err != nil || string(out) != in {

@@ -20,7 +20,7 @@ fi
 
 out=docs/pictures
 limit=120000 # bytes of a picture
-work=$(mktemp -d /tmp/pgvault-XXXX)
+work=$(mktemp -d --tmpdir=/tmp)
 demo=$work/demo
 export TZ=UTC COLORTERM=truecolor LC_ALL=C.UTF-8 STATE_DIRECTORY=$demo/state
 unset TMUX SSH_TTY NO_COLOR

@@ -50,22 +50,6 @@ func Worst(checks []vault.Check) string {
 	return worst
 }
 
-// Size writes bytes as people read them: "1.9 GiB".
-func Size(n int64) string {
-	const units = "KMGTPE"
-	if n < 1024 {
-		return fmt.Sprintf("%d B", n)
-	}
-	f, u := float64(n), -1
-	for f >= 1024 && u < len(units)-1 {
-		f, u = f/1024, u+1
-	}
-	if f >= 9.95 {
-		return fmt.Sprintf("%.0f %ciB", f, units[u])
-	}
-	return fmt.Sprintf("%.1f %ciB", f, units[u])
-}
-
 // names lists at most four names.
 func names(list []string) string {
 	if len(list) > 4 {

@@ -53,7 +53,7 @@ func firstOptions(v *guide.Values) []guide.Option {
 	slices.SortStableFunc(chosen, func(a, b string) int { return int(min(max(size[a]-size[b], -1), 1)) })
 	var out []guide.Option
 	for _, n := range chosen {
-		out = append(out, guide.Option{Value: n, Label: n, Hint: Size(max(size[n], 0))})
+		out = append(out, guide.Option{Value: n, Label: n, Hint: guide.Size(max(size[n], 0))})
 	}
 	return out
 }
@@ -162,7 +162,7 @@ func (s *steps) showRun(step string) func(v *guide.Values) []guide.Section {
 		if d == nil || d.Err != nil {
 			return nil
 		}
-		text := fmt.Sprintf("%s, %s, %d rows, %s stored encrypted", d.ID, count(d.Tables, "table"), d.Rows, Size(d.Stored))
+		text := fmt.Sprintf("%s, %s, %d rows, %s stored encrypted", d.ID, count(d.Tables, "table"), d.Rows, guide.Size(d.Stored))
 		if d.TablesTotal > 0 {
 			text = fmt.Sprintf("%d of %d tables equal", d.TablesEqual, d.TablesTotal)
 		}

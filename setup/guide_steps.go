@@ -146,7 +146,7 @@ func sizeWord(d pg.DatabaseSize) string {
 	if d.Bytes < 0 {
 		return "size unknown"
 	}
-	return Size(d.Bytes)
+	return guide.Size(d.Bytes)
 }
 
 // excludes takes a list of patterns apart.

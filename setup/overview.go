@@ -10,6 +10,7 @@ import (
 
 	"pgvault/config"
 	"pgvault/fault"
+	"pgvault/guide"
 	"pgvault/pg"
 	"pgvault/vault"
 	"pgvault/vault/archive"
@@ -195,7 +196,7 @@ func placesSection(ctx context.Context, conf *config.Config, survey *pg.Survey) 
 			lines = append(lines, wrong(err))
 			continue
 		}
-		lines = append(lines, ok("%s  %s  %s free", p.Name, PlaceFolder(p.URL), Size(free)))
+		lines = append(lines, ok("%s  %s  %s free", p.Name, PlaceFolder(p.URL), guide.Size(free)))
 		if m, err := mountOf(PlaceFolder(p.URL)); err == nil {
 			for _, c := range besideData(PlaceFolder(p.URL), m, survey) {
 				if c.State != "ok" {

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pgvault/fault"
+	"pgvault/guide"
 	"pgvault/pg"
 	"pgvault/vault"
 	"pgvault/vault/store/disk"
@@ -131,9 +132,9 @@ func roomAt(folder string, need int64) []vault.Check {
 	}
 	free, total := int64(st.Bavail)*st.Bsize, int64(st.Blocks)*st.Bsize
 	if need > 0 && free < need {
-		return []vault.Check{note("choose a larger disk, or fewer databases", "%s free, and the databases take %s on the server (archives are compressed, mostly to less)", Size(free), Size(need))}
+		return []vault.Check{note("choose a larger disk, or fewer databases", "%s free, and the databases take %s on the server (archives are compressed, mostly to less)", guide.Size(free), guide.Size(need))}
 	}
-	return []vault.Check{ok("%s of %s free", Size(free), Size(total))}
+	return []vault.Check{ok("%s of %s free", guide.Size(free), guide.Size(total))}
 }
 
 // besideData warns of a place that goes down with the server's own disk.

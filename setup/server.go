@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"pgvault/fault"
+	"pgvault/guide"
 	"pgvault/pg"
 	"pgvault/vault"
 )
@@ -79,7 +80,7 @@ func Connect(ctx context.Context, s pg.Settings) (*Server, error) {
 		v.Checks = append(v.Checks, ok("pg_dump %s in %s", v.Programs.Version, v.Programs.Dir))
 	}
 	v.Checks = append(v.Checks, v.rights()...)
-	v.Checks = append(v.Checks, ok("%s, %s", count(len(v.Databases), "database"), Size(v.Bytes(v.DatabaseNames()))))
+	v.Checks = append(v.Checks, ok("%s, %s", count(len(v.Databases), "database"), guide.Size(v.Bytes(v.DatabaseNames()))))
 	return v, nil
 }
 
@@ -138,7 +139,7 @@ func (s *Server) CheckDatabases(chosen []string) []vault.Check {
 	if len(chosen) == 0 {
 		return []vault.Check{bad("choose at least one", "no database is chosen")}
 	}
-	out := []vault.Check{ok("%d of %s, %s on the server's disk", len(chosen)-len(missing), count(len(s.Databases), "database"), Size(s.Bytes(chosen)))}
+	out := []vault.Check{ok("%d of %s, %s on the server's disk", len(chosen)-len(missing), count(len(s.Databases), "database"), guide.Size(s.Bytes(chosen)))}
 	if len(missing) > 0 {
 		out = append(out, bad("the server has: "+names(s.DatabaseNames()), "not on this server: %s", names(missing)))
 	}

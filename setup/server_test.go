@@ -104,11 +104,3 @@ func TestCheckDatabases(t *testing.T) {
 		has(t, got, got[len(got)-1].State, c.want)
 	}
 }
-
-func TestSize(t *testing.T) {
-	for n, want := range map[int64]string{0: "0 B", 1023: "1023 B", 1024: "1.0 KiB", 10 << 20: "10 MiB", 1536 << 20: "1.5 GiB", 3 << 50: "3.0 PiB"} {
-		if got := Size(n); got != want {
-			t.Errorf("%d: %s", n, got)
-		}
-	}
-}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"pgvault/fault"
+	"pgvault/safetext"
 )
 
 // healthFacts is all that Health is told from; health decides without a
@@ -93,7 +94,7 @@ func (f *healthFacts) database(s DatabaseStatus, list []Archive) DatabaseHealth 
 
 // explain gives the four lines of one database.
 func (f *healthFacts) explain(d DatabaseHealth, newest *Archive, list []Archive) Explained {
-	e := Explained{Left: kept(d.Archives), Do: "pgvault backup " + shellName(d.Database)}
+	e := Explained{Left: kept(d.Archives), Do: "pgvault backup " + safetext.Word(d.Database)}
 	fail, failed := f.failed[d.Database]
 	failed = failed && (d.LastGood == nil || fail.At.After(*d.LastGood))
 	late := d.LastGood != nil && d.MaxAgeSeconds > 0 && f.now.Sub(*d.LastGood) > allowed(d.DatabaseStatus)
@@ -150,7 +151,7 @@ func (f *healthFacts) proveLine(d DatabaseHealth) string {
 	if d.ProvenAt != nil {
 		return "nothing"
 	}
-	return "pgvault verify " + shellName("latest:"+d.Database) + " --level restored -i KEY"
+	return "pgvault verify " + safetext.Word("latest:"+d.Database) + " --level restored -i KEY"
 }
 
 func kept(n int) string {
@@ -283,15 +284,4 @@ func join(what, why string) string {
 		return what
 	}
 	return what + ": " + why
-}
-
-// shellName quotes a database's name for a command line.
-func shellName(s string) string {
-	plain := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_-.:", r)
-	}
-	if s != "" && s[0] != '-' && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

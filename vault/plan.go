@@ -10,6 +10,7 @@ import (
 	"pgvault/fault"
 	"pgvault/pg"
 	"pgvault/pg/dumpfile"
+	"pgvault/safetext"
 )
 
 // restorePrep is what Restore needs beside the plan that people read.
@@ -207,16 +208,16 @@ func (p *RestorePlan) describeSteps() {
 	if !p.o.SkipCompare {
 		p.step("compare every table's rows and SHA-256 with the archive's record")
 	}
-	same := []string{"pgvault restore", p.Archive.ID, "--to-new", shellQuote(p.Target)}
+	same := []string{"pgvault restore", p.Archive.ID, "--to-new", safetext.Word(p.Target)}
 	if p.Empty {
 		same[2] = "--to-empty"
 	}
 	if len(p.o.Tables) > 0 {
-		same = append(same, "--tables", shellQuote(strings.Join(p.o.Tables, ",")))
+		same = append(same, "--tables", safetext.Word(strings.Join(p.o.Tables, ",")))
 	}
 	same = append(same, "--jobs", strconv.Itoa(r.jobs))
 	for _, f := range p.o.Identities.Files {
-		same = append(same, "-i", shellQuote(f))
+		same = append(same, "-i", safetext.Word(f))
 	}
 	for flag, on := range map[string]bool{"--create-roles": p.o.CreateRoles, "--no-owner": p.o.NoOwner} {
 		if on {
@@ -229,15 +230,4 @@ func (p *RestorePlan) describeSteps() {
 
 func (p *RestorePlan) step(format string, a ...any) {
 	p.Steps = append(p.Steps, fmt.Sprintf(format, a...))
-}
-
-// shellQuote quotes a word for a POSIX shell where it needs to be.
-func shellQuote(s string) string {
-	plain := strings.IndexFunc(s, func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_-./:@%+,", r))
-	}) < 0
-	if plain && s != "" {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

@@ -44,6 +44,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pgvault/fault"
+	"pgvault/safetext"
 )
 
 // The modes of what is made, in a place of one user and in one whose group
@@ -204,16 +205,16 @@ func (d *Disk) trusted(path string, fi fs.FileInfo) error {
 	if uid := d.owner; int(st.Uid) != uid && d.read {
 		return refuse(
 			fmt.Sprintf("it belongs to %s, the vault to %s", userName(int(st.Uid)), userName(uid)),
-			fmt.Sprintf("Ask %s to give it back: chown -R %s %s", userName(int(st.Uid)), userName(uid), shell(path)))
+			fmt.Sprintf("Ask %s to give it back: chown -R %s %s", userName(int(st.Uid)), userName(uid), safetext.Word(path)))
 	} else if int(st.Uid) != uid {
 		return refuse(
 			fmt.Sprintf("it belongs to %s, pgvault runs as %s", userName(int(st.Uid)), userName(uid)),
-			fmt.Sprintf("Run pgvault as %s, or give the folder away: chown -R %s %s", userName(int(st.Uid)), userName(uid), shell(path)))
+			fmt.Sprintf("Run pgvault as %s, or give the folder away: chown -R %s %s", userName(int(st.Uid)), userName(uid), safetext.Word(path)))
 	}
 	if fi.Mode().Perm()&0o022 != 0 {
 		return refuse(
 			fmt.Sprintf("other users can write to it (mode %04o)", fi.Mode().Perm()),
-			"Take that right away: chmod go-w "+shell(path))
+			"Take that right away: chmod go-w "+safetext.Word(path))
 	}
 	return nil
 }
@@ -287,14 +288,4 @@ func userName(uid int) string {
 		return u.Username
 	}
 	return "uid " + id
-}
-
-// shell quotes a path for a command line that a person copies.
-func shell(path string) string {
-	if !strings.ContainsFunc(path, func(r rune) bool {
-		return !(strings.ContainsRune("/.-_:%@+=,", r) || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z')
-	}) {
-		return path
-	}
-	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
 }

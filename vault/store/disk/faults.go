@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"pgvault/fault"
+	"pgvault/safetext"
 	"pgvault/vault/store"
 )
 
@@ -63,7 +64,7 @@ func (d *Disk) fault(did, name string, written int64, err error) error {
 		if errors.Is(err, syscall.EIO) {
 			break // the disk itself: the log says more
 		}
-		f.Do = "See that the disk is mounted writable and that this user may use it: ls -ld " + shell(d.path)
+		f.Do = "See that the disk is mounted writable and that this user may use it: ls -ld " + safetext.Word(d.path)
 	case anyOf(err, noHandles):
 		f.Do = "Raise the limit of open files (ulimit -n, LimitNOFILE=), then run again."
 	}
@@ -97,7 +98,7 @@ func (d *Disk) symlink(name string) error {
 		What: fmt.Sprintf("refused to follow %s/%s", d.path, name),
 		Why:  "it is a symbolic link; pgvault never makes one in a place",
 		Left: "What it points to was neither read nor changed.",
-		Do:   "Find out who made it (ls -l " + shell(d.path+"/"+name) + "), then remove it.",
+		Do:   "Find out who made it (ls -l " + safetext.Word(d.path+"/"+name) + "), then remove it.",
 	}
 }
 
@@ -108,7 +109,7 @@ func (d *Disk) notFile(name string, mode fs.FileMode) error {
 		What: fmt.Sprintf("refused to use %s/%s", d.path, name),
 		Why:  fmt.Sprintf("it is no ordinary file (%s)", mode.Type()),
 		Left: "It was neither read nor changed.",
-		Do:   "Find out who made it (ls -l " + shell(d.path+"/"+name) + "), then remove it.",
+		Do:   "Find out who made it (ls -l " + safetext.Word(d.path+"/"+name) + "), then remove it.",
 	}
 }
 
@@ -119,13 +120,13 @@ func openFault(path string, err error) error {
 		What: "the folder " + path + " cannot be used as a place",
 		Why:  err.Error(),
 		Left: "Nothing was changed.",
-		Do:   "See that its disk is mounted and that this user may use it: ls -ld " + shell(path),
+		Do:   "See that its disk is mounted and that this user may use it: ls -ld " + safetext.Word(path),
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		f.Why = "it does not exist"
-		f.Do = "Mount its disk; or, for a new vault: mkdir -m 0700 " + shell(path) +
-			"; pgvault init --place " + shell("file:"+path)
+		f.Do = "Mount its disk; or, for a new vault: mkdir -m 0700 " + safetext.Word(path) +
+			"; pgvault init --place " + safetext.Word("file:"+path)
 	case errors.Is(err, syscall.ENOTDIR):
 		f.Why = "it, or something above it, is not a folder"
 		f.Do = "Choose another path."
