@@ -18,7 +18,9 @@
 // # Errors
 //
 // [ErrNotExist] and [ErrExist] are found with errors.Is. Where a person has
-// to act (no space, place not reachable), errors are *fault.Error.
+// to act (no space, place not reachable), errors are *fault.Error. A place
+// over a network tries again what may pass by itself, and gives an error only
+// when it has given up.
 //
 // Every kind of place passes the suite in package storetest.
 package store
@@ -72,7 +74,8 @@ type Store interface {
 	// Open reads length bytes from offset, or to the end when length < 0.
 	// Bytes beyond the end are not there: reading then ends early with
 	// io.EOF. A negative offset is an error. The context governs the reads
-	// too. The caller closes the reader.
+	// too. io.EOF means the real end: a connection that breaks in between
+	// is an error if it cannot be mended. The caller closes the reader.
 	Open(ctx context.Context, name string, offset, length int64) (io.ReadCloser, error)
 
 	// Create begins an object. The context governs the writes too: once it
@@ -102,8 +105,12 @@ type Writer interface {
 	io.Writer
 
 	// Commit makes the object durable and visible, in this order, and ends
-	// the writer. ErrExist says that the name is taken; what lies there is
-	// unchanged. After any error nothing of this writer is visible.
+	// the writer. nil means that the place holds exactly the bytes that
+	// were written: a place over a network has compared them, by a checksum
+	// that the service keeps or by reading back, before they are visible
+	// where the service allows. ErrExist says that the name is taken; what
+	// lies there is unchanged. After any error nothing of this writer is
+	// visible.
 	Commit(ctx context.Context) error
 
 	// Abort discards what was written. It may be called more than once and

@@ -1,0 +1,133 @@
+package remote
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+)
+
+// Sizing says how large the pieces of an upload are, so that neither their
+// number nor the memory for small objects becomes too large. With an unknown
+// size they grow: they double each time that Parts/200 of them are done, until Most.
+type Sizing struct {
+	First int64 // bytes of the first piece
+	Most  int64 // no piece is larger: what the service takes
+	Parts int   // no more pieces than this
+	Fixed bool  // all pieces but the last have First bytes
+}
+
+// Next gives the bytes of piece n, counted from 0. size is the whole
+// object's when it is known, else -1. 0 says that no further piece fits.
+func (s Sizing) Next(n int, size int64) int64 {
+	switch {
+	case n >= s.Parts:
+		return 0
+	case s.Fixed:
+		return s.First
+	case size >= 0:
+		const mib = 1 << 20
+		each := (size + int64(s.Parts) - 1) / int64(s.Parts)
+		each = (each + mib - 1) / mib * mib
+		return min(max(each, s.First), s.Most)
+	}
+	double := max(s.Parts/200, 1)
+	return min(s.First<<min(n/double, 30), s.Most)
+}
+
+// inMemory is how large a piece may be that is kept in memory.
+const inMemory = 16 << 20
+
+// Buffer is one piece: in memory up to 16 MiB, beyond that in a temporary
+// file that never has a name. What it holds is encrypted already. It can be
+// read again and again, for a piece that has to be sent twice.
+type Buffer struct {
+	dir  string
+	mem  []byte
+	file *os.File
+	n    int64
+}
+
+// NewBuffer makes an empty one; dir is for the file, "" the system's own.
+func NewBuffer(dir string) *Buffer { return &Buffer{dir: dir} }
+
+// Len gives the bytes in it.
+func (b *Buffer) Len() int64 { return b.n }
+
+// Write appends.
+func (b *Buffer) Write(p []byte) (int, error) {
+	if b.file == nil && b.n+int64(len(p)) > inMemory {
+		if err := b.spill(); err != nil {
+			return 0, err
+		}
+	}
+	if b.file == nil {
+		b.mem = append(b.mem, p...)
+		b.n += int64(len(p))
+		return len(p), nil
+	}
+	n, err := b.file.WriteAt(p, b.n)
+	b.n += int64(n)
+	if err != nil {
+		return n, fmt.Errorf("temporary file in %s: %w", b.where(), err)
+	}
+	return n, nil
+}
+
+// ReadAt implements io.ReaderAt.
+func (b *Buffer) ReadAt(p []byte, off int64) (int, error) {
+	if b.file != nil {
+		return io.NewSectionReader(b.file, 0, b.n).ReadAt(p, off)
+	}
+	if off < 0 || off >= b.n {
+		return 0, io.EOF
+	}
+	n := copy(p, b.mem[off:])
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+// Reader reads it from the start. Several may be at work at once.
+func (b *Buffer) Reader() *io.SectionReader { return io.NewSectionReader(b, 0, b.n) }
+
+// Reset empties it, to be filled again.
+func (b *Buffer) Reset() error {
+	b.mem, b.n = b.mem[:0], 0
+	f := b.file
+	b.file = nil
+	if f != nil {
+		return f.Close()
+	}
+	return nil
+}
+
+// Close frees what it holds.
+func (b *Buffer) Close() error {
+	err := b.Reset()
+	b.mem = nil
+	return err
+}
+
+func (b *Buffer) spill() error {
+	f, err := os.CreateTemp(b.where(), "pgvault-piece-")
+	if err != nil {
+		return fmt.Errorf("temporary file for a piece: %w", err)
+	}
+	if err := os.Remove(f.Name()); err != nil {
+		return errors.Join(err, f.Close())
+	}
+	if _, err := f.WriteAt(b.mem, 0); err != nil {
+		return errors.Join(fmt.Errorf("temporary file in %s: %w", b.where(), err), f.Close())
+	}
+	b.file, b.mem = f, nil
+	return nil
+}
+
+func (b *Buffer) where() string {
+	if b.dir != "" {
+		return b.dir
+	}
+	return os.TempDir()
+}
