@@ -56,6 +56,10 @@ var errUnlike = errors.New("the service tells another SHA-256 of the bytes that 
 // errIgnored says that a service does not do what this kind rests on.
 var errIgnored = errors.New("the service does not answer as S3 does")
 
+// errOther says that an answer is not one to what was asked: a page of a
+// proxy in between, an error beside 200. It is worth another try.
+var errOther = errors.New("the answer is not one of S3 to this request")
+
 // code gives the service's code of an error, "" when there is none.
 func code(err error) string {
 	var api smithy.APIError

@@ -64,10 +64,10 @@ func (p *Place) List(ctx context.Context, prefix string) ([]store.Info, error) {
 // empty place.
 func answers(page *s3.ListObjectsV2Output, asked *string) error {
 	if page.IsTruncated == nil && page.KeyCount == nil && page.Name == nil {
-		return fmt.Errorf("the answer is no listing")
+		return errOther
 	}
 	if t := page.ContinuationToken; t != nil && aws.ToString(asked) != *t {
-		return fmt.Errorf("the answer is another page of the listing")
+		return errOther
 	}
 	if n := page.KeyCount; n != nil && int(*n) != len(page.Contents)+len(page.CommonPrefixes) {
 		return fmt.Errorf("the listing tells of %d names and has %d", *n, len(page.Contents))

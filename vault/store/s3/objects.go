@@ -33,13 +33,13 @@ func (p *Place) head(ctx context.Context, name string) (*s3.HeadObjectOutput, er
 	var out *s3.HeadObjectOutput
 	err = p.try(ctx, func(ctx context.Context, _ func()) (err error) {
 		out, err = p.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &p.bucket, Key: &key, ChecksumMode: "ENABLED"})
+		if err == nil && (out.ContentLength == nil || aws.ToString(out.ETag) == "") {
+			err = errOther
+		}
 		return err
 	})
 	if missing(err) {
 		return nil, p.gone(ctx, store.ErrNotExist)
-	}
-	if err == nil && out.ContentLength == nil {
-		err = fmt.Errorf("%w: no size of %s", errIgnored, name)
 	}
 	return out, err
 }
@@ -138,6 +138,9 @@ func (g *getter) open(ctx context.Context, offset, length int64) (io.ReadCloser,
 		return nil, 0, remote.Permanent(err)
 	case err != nil:
 		return nil, 0, err
+	}
+	if aws.ToString(out.ETag) == "" { // every object has one
+		return nil, 0, errors.Join(errOther, out.Body.Close())
 	}
 	total, err := coming(out, in.Range != nil, offset, length)
 	if err != nil {

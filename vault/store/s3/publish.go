@@ -44,7 +44,7 @@ func (w *writer) begin() error {
 			return err
 		}
 		if aws.ToString(out.UploadId) == "" || aws.ToString(out.Key) != w.key {
-			return errors.New("the answer is of no upload of this object")
+			return errOther
 		}
 		w.upload = out.UploadId
 		return nil
@@ -83,7 +83,7 @@ func (w *writer) putWhole() error {
 
 // complete makes an object of several pieces visible.
 func (w *writer) complete() error {
-	return w.settle(w.publishing(slow*w.p.stall(), func(ctx context.Context, _ func(), o *outcome) error {
+	return w.settle(w.publishing(w.p.slow*w.p.stall(), func(ctx context.Context, _ func(), o *outcome) error {
 		out, err := w.p.client.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{Bucket: &w.p.bucket, Key: &w.key,
 			UploadId: w.upload, MultipartUpload: w.completed(), IfNoneMatch: aws.String("*")})
 		if err != nil {
@@ -91,7 +91,7 @@ func (w *writer) complete() error {
 		}
 		o.sum, o.version = out.ChecksumSHA256, out.VersionId
 		if aws.ToString(out.Key) != w.key { // a body that is something else decodes to an empty answer
-			return errors.New("the answer is not of this object's completion")
+			return errOther
 		}
 		return nil
 	}))

@@ -60,6 +60,7 @@ type Place struct {
 	now     func() time.Time
 	sizing  remote.Sizing
 	retry   remote.Retry
+	slow    time.Duration // so many times longer than elsewhere may the service be silent while it puts pieces together
 
 	found atomic.Bool // the bucket has answered as one that is there
 }
@@ -76,7 +77,7 @@ var (
 // Open gives the place at an address. It reads files of the configuration
 // and speaks to nobody; the first call does.
 func Open(ctx context.Context, a address.Address, o address.Options) (*Place, error) {
-	p := &Place{title: title(a), bucket: a.Bucket, lock: o.ObjectLock, tempDir: o.TempDir, now: o.Now,
+	p := &Place{title: title(a), bucket: a.Bucket, slow: 10, lock: o.ObjectLock, tempDir: o.TempDir, now: o.Now,
 		sizing: remote.Sizing{First: firstPiece, Most: mostPiece, Parts: mostPieces}}
 	if a.Prefix != "" {
 		p.prefix = strings.Trim(a.Prefix, "/") + "/"

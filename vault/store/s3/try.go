@@ -10,10 +10,6 @@ import (
 	"pgvault/vault/store/remote"
 )
 
-// slow is how much longer the service may be silent while it puts a large
-// object together than while it takes bytes.
-const slow = 10
-
 // try makes a request until it is answered, or the attempts are used up.
 // alive is called by op for each byte that moves; those of the answer are
 // seen without it.

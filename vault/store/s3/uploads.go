@@ -23,7 +23,7 @@ func (p *Place) Unfinished(ctx context.Context) ([]store.Upload, error) {
 		err := p.try(ctx, func(ctx context.Context, _ func()) (err error) {
 			page, err = p.client.ListMultipartUploads(ctx, in)
 			if err == nil && page.IsTruncated == nil && page.Bucket == nil {
-				err = fmt.Errorf("the answer is no listing")
+				err = errOther
 			}
 			return err
 		})
