@@ -82,14 +82,16 @@ func (w *writer) readBack(ctx context.Context) error {
 	return nil
 }
 
-// resolve finds out what became of a request that may have made the object
-// and came to err: an object with these very bytes is what was wanted.
+// resolve finds out what became of a request that came to err: that the name
+// is taken, or that nobody knows whether the object was made. What this
+// writer made, whatever carried its request twice, is no other's object; and
+// after an answer that was lost these very bytes are what was wanted.
 func (w *writer) resolve(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return err
 	}
 	o, serr := w.g.stat(ctx, w.name)
-	if serr != nil {
+	if serr != nil || !w.unsure && o.Metadata[owner] != w.id {
 		return err
 	}
 	switch cerr := w.compare(ctx, o); {

@@ -124,6 +124,9 @@ func (g *GCS) fault(did, name string, err error) error {
 		return noLock(g.place, name, err)
 	case errors.As(err, &a):
 		kind = a.kind()
+		if a.unlike() {
+			kind = remote.Unlike
+		}
 		if a.lockRefused() {
 			return noLock(g.place, name, err)
 		}
@@ -146,6 +149,11 @@ func (e *apiError) kind() remote.Kind {
 		return remote.NoPlace
 	}
 	return remote.Unreachable
+}
+
+// unlike tells that the service compared a checksum and refused the bytes.
+func (e *apiError) unlike() bool {
+	return e.status == http.StatusBadRequest && strings.Contains(e.message, "match") && strings.Contains(strings.ToLower(e.message), "hash")
 }
 
 // lockRefused tells that the bucket was made without object retention.

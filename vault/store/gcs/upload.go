@@ -63,6 +63,9 @@ func (w *writer) putSmall(ctx context.Context) (o *object, err error) {
 			return w.made(r, o)
 		})
 		w.unsure = w.unsure || undecided(err)
+		if a := (*apiError)(nil); errors.As(err, &a) && a.unlike() {
+			return a // nothing was made, and what is sent again may arrive as it is
+		}
 		return err
 	})
 	return o, err
@@ -177,6 +180,7 @@ func (w *writer) chunk(ctx context.Context, data []byte, from, length int, last 
 		case r.StatusCode == http.StatusNotFound, r.StatusCode == http.StatusGone:
 			return remote.Permanent(errSession)
 		case r.StatusCode < 300 && !last:
+			w.unsure = true // half an object is there
 			return remote.Permanent(errors.New("the service ended the upload session early"))
 		}
 		made := new(object)

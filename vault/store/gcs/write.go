@@ -273,7 +273,7 @@ func (w *writer) finish(commit context.Context) error {
 	}
 	if err == nil {
 		err = w.compare(ctx, o)
-	} else if w.unsure {
+	} else if w.unsure || errors.Is(err, store.ErrExist) {
 		err = w.resolve(ctx, err)
 	}
 	return ended(commit, err)
