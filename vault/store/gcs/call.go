@@ -100,7 +100,7 @@ func (g *GCS) send(ctx context.Context, q request, alive func()) (*http.Response
 	body, length := q.open(alive)
 	r, err := http.NewRequestWithContext(ctx, q.method, q.url, body)
 	if err != nil {
-		return nil, remote.Permanent(withoutURL(err))
+		return nil, remote.Permanent(remote.WithoutURL(err))
 	}
 	for k, v := range q.header {
 		r.Header[k] = v
@@ -115,7 +115,7 @@ func (g *GCS) send(ctx context.Context, q request, alive func()) (*http.Response
 	alive()
 	answer, err := g.client.Do(r)
 	if err != nil {
-		return nil, withoutURL(err)
+		return nil, remote.WithoutURL(err)
 	}
 	alive()
 	return answer, nil

@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"time"
@@ -23,14 +22,11 @@ const withdrawIn = 15 * time.Second
 func undecided(err error) bool {
 	var a *apiError
 	var c *credentialsError
-	var n *net.OpError
 	switch {
-	case err == nil, errors.Is(err, store.ErrExist), errors.As(err, &c):
+	case err == nil, errors.Is(err, store.ErrExist), errors.As(err, &c), remote.NotSent(err):
 		return false
 	case errors.As(err, &a):
-		return transient(a.status)
-	case errors.As(err, &n) && n.Op == "dial":
-		return false
+		return remote.Transient(a.status)
 	}
 	return true
 }

@@ -188,25 +188,14 @@ func tokenError(err error) error {
 				code, description = body.Error, body.Description
 			}
 		}
-		why := fmt.Sprintf("no token for these credentials (status %d) %s %s", status, short(code), short(description))
-		if transient(status) {
+		why := fmt.Sprintf("no token for these credentials (status %d) %s %s", status, remote.Brief(code), remote.Brief(description))
+		if remote.Transient(status) {
 			return errors.New(why)
 		}
 		return remote.Permanent(&credentialsError{why: strings.TrimSpace(why), clock: strings.Contains(description, "iat and exp")})
 	}
-	if network(err) {
-		return fmt.Errorf("asking for a token: %w", withoutURL(err))
+	if remote.Network(err) {
+		return fmt.Errorf("asking for a token: %w", remote.WithoutURL(err))
 	}
-	return remote.Permanent(&credentialsError{why: "no token for these credentials: " + short(err.Error())})
-}
-
-// short leaves out every word so long that it could be a token or a key.
-func short(text string) string {
-	words := strings.Fields(remote.Words(text))
-	for i, w := range words {
-		if len(w) > 60 {
-			words[i] = "…"
-		}
-	}
-	return strings.Join(words, " ")
+	return remote.Permanent(&credentialsError{why: "no token for these credentials: " + remote.Brief(err.Error())})
 }

@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -51,13 +49,13 @@ func (g *GCS) errorOf(r *http.Response) error {
 	if json.Unmarshal(raw, &body) == nil && body.Error != nil {
 		e.message = body.Error.Message
 		if len(body.Error.Errors) > 0 {
-			e.reason = short(body.Error.Errors[0].Reason)
+			e.reason = remote.Brief(body.Error.Errors[0].Reason)
 		}
 	} else {
 		e.message = string(raw)
 	}
 	e.message = remote.Words(g.tokens.scrub(strings.TrimSpace(e.message)))
-	if transient(e.status) || e.status == http.StatusForbidden && slices.Contains([]string{"rateLimitExceeded", "userRateLimitExceeded"}, e.reason) {
+	if remote.Transient(e.status) || e.status == http.StatusForbidden && slices.Contains([]string{"rateLimitExceeded", "userRateLimitExceeded"}, e.reason) {
 		return e
 	}
 	return remote.Permanent(e)
@@ -70,30 +68,6 @@ type errorBody struct {
 		Message string
 		Errors  []struct{ Reason string }
 	} `json:"error"`
-}
-
-// transient tells which answers say to come back later.
-func transient(status int) bool {
-	return status == http.StatusRequestTimeout || status == http.StatusTooManyRequests || status >= 500
-}
-
-// network tells an error of the connection from one that is made here.
-func network(err error) bool {
-	var n net.Error
-	return errors.As(err, &n) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF)
-}
-
-// withoutURL leaves out the URL: that of an upload is as good as a key.
-func withoutURL(err error) error {
-	var u *url.Error
-	if !errors.As(err, &u) {
-		return err
-	}
-	host := ""
-	if at, perr := url.Parse(u.URL); perr == nil {
-		host = at.Host + ": "
-	}
-	return fmt.Errorf("%s%w", host, u.Err)
 }
 
 func missing(err error) bool { return errors.Is(err, fs.ErrNotExist) }

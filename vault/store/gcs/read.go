@@ -214,7 +214,7 @@ func ranged(r *http.Response, offset int64) (int64, error) {
 		return r.ContentLength, nil
 	}
 	var first, last int64
-	if _, err := fmt.Sscanf(r.Header.Get("Content-Range"), "bytes %d-%d/", &first, &last); err != nil || first != offset || last < first {
+	if _, err := fmt.Sscanf(r.Header.Get("Content-Range"), "bytes %d-%d/", &first, &last); err != nil || first != offset || last < first-1 {
 		return 0, errors.New("the service sends another range than was asked for")
 	}
 	return last - first + 1, nil

@@ -120,7 +120,7 @@ func (g *GCS) sessionURL(location string) (string, error) {
 	}
 	base, err := url.Parse(g.base)
 	if err != nil {
-		return "", remote.Permanent(withoutURL(err))
+		return "", remote.Permanent(remote.WithoutURL(err))
 	}
 	base.Path, base.RawPath, base.RawQuery = at.Path, at.RawPath, at.RawQuery
 	return base.String(), nil
