@@ -29,8 +29,9 @@ type SFTPServer struct {
 	Port int
 	User string // who runs the test
 
+	Home       string // a home folder for clients: .ssh/config names KeyFile, .ssh/known_hosts the server
 	KeyFile    string // the private key that may log in
-	KnownHosts string // names all of the host keys, as [Host]:Port
+	KnownHosts string // Home's; names all of the host keys, as [Host]:Port
 	Dir        string // an empty folder, 0700, for places
 
 	HostKeys map[string]string // type (ssh-ed25519, ssh-rsa, ecdsa-sha2-nistp256) -> file of the private key; .pub beside it
@@ -52,7 +53,7 @@ func SFTP(t TB, more ...string) *SFTPServer {
 		t.Fatalf("sshd: %v", err)
 	}
 	s := &SFTPServer{tb: t, program: storetest.Program(t, "sshd"), Host: "127.0.0.1", User: me.Username,
-		Dir: filepath.Join(t.TempDir(), "place"), HostKeys: map[string]string{}}
+		Home: t.TempDir(), Dir: filepath.Join(t.TempDir(), "place"), HostKeys: map[string]string{}}
 	conf := t.TempDir()
 	s.must(os.Mkdir(s.Dir, 0o700))
 	for name, args := range map[string][]string{
@@ -93,7 +94,7 @@ func SFTP(t TB, more ...string) *SFTPServer {
 		}
 	}
 	s.must(err)
-	s.writeKnownHosts(filepath.Join(conf, "known_hosts"))
+	s.writeHome()
 	return s
 }
 
@@ -204,14 +205,22 @@ func (s *SFTPServer) KillSessions() {
 	}
 }
 
-func (s *SFTPServer) writeKnownHosts(file string) {
+// Getenv is the environment of a client that has Home.
+func (s *SFTPServer) Getenv(name string) string {
+	return map[string]string{"HOME": s.Home, "USER": s.User}[name]
+}
+
+func (s *SFTPServer) writeHome() {
 	s.tb.Helper()
+	folder := filepath.Join(s.Home, ".ssh")
+	s.must(os.Mkdir(folder, 0o700))
+	s.must(os.WriteFile(filepath.Join(folder, "config"), []byte("Host "+s.Host+"\n  IdentityFile "+s.KeyFile+"\n"), 0o600))
 	var text strings.Builder
 	for keyType := range s.HostKeys {
 		fmt.Fprintf(&text, "[%s]:%d %s", s.Host, s.Port, ssh.MarshalAuthorizedKey(s.HostKey(keyType)))
 	}
-	s.KnownHosts = file
-	s.must(os.WriteFile(file, []byte(text.String()), 0o600))
+	s.KnownHosts = filepath.Join(folder, "known_hosts")
+	s.must(os.WriteFile(s.KnownHosts, []byte(text.String()), 0o600))
 }
 
 func (s *SFTPServer) must(err error) {
