@@ -75,7 +75,11 @@ func (t *target) keys(only string) (*keyring, error) {
 		k.add(only, signers...)
 		return k, nil
 	}
-	inAgent := k.openAgent(t.agent)
+	offered := k.openAgent(t.agent)
+	inAgent := map[string]ssh.Signer{}
+	for _, s := range offered {
+		inAgent[string(s.PublicKey().Marshal())] = s
+	}
 	var first, files keyring
 	for _, name := range t.identities {
 		signers, public, err := readKey(name)
@@ -92,8 +96,10 @@ func (t *target) keys(only string) (*keyring, error) {
 		}
 	}
 	if !t.identitiesOnly {
-		for _, s := range inAgent {
-			first.add("agent: "+ssh.FingerprintSHA256(s.PublicKey()), s)
+		for _, s := range offered {
+			if inAgent[string(s.PublicKey().Marshal())] != nil { // else it is one of the named
+				first.add("agent: "+ssh.FingerprintSHA256(s.PublicKey()), s)
+			}
 		}
 	}
 	k.signers = append(first.signers, files.signers...)
@@ -106,8 +112,8 @@ func (k *keyring) add(name string, signers ...ssh.Signer) {
 	k.names = append(k.names, name)
 }
 
-// openAgent asks the agent at a socket for its keys, by their public halves.
-func (k *keyring) openAgent(socket string) map[string]ssh.Signer {
+// openAgent asks the agent at a socket for its keys.
+func (k *keyring) openAgent(socket string) []ssh.Signer {
 	if socket == "" {
 		return nil
 	}
@@ -122,11 +128,7 @@ func (k *keyring) openAgent(socket string) map[string]ssh.Signer {
 		k.left = append(k.left, "the agent: "+safetext.Line(err.Error()))
 		return nil
 	}
-	keys := map[string]ssh.Signer{}
-	for _, s := range signers {
-		keys[string(s.PublicKey().Marshal())] = s
-	}
-	return keys
+	return signers
 }
 
 // readKey reads a private key file, with the certificate beside it where

@@ -18,6 +18,12 @@ import (
 // quick waits little between tries.
 var quick = remote.Retry{First: time.Millisecond, Most: 20 * time.Millisecond}
 
+// openssh starts a real server for one test.
+func openssh(t *testing.T, more ...string) *servers.SFTPServer {
+	t.Helper()
+	return servers.SFTP(t, more...)
+}
+
 // client is a machine with the server's home and nothing else.
 func client(s *servers.SFTPServer) *local {
 	return &local{conf: sshconf.Source{User: filepath.Join(s.Home, ".ssh", "config"), Home: s.Home, Local: s.User}, getenv: s.Getenv}

@@ -71,8 +71,8 @@ func (s *SFTP) full(ctx context.Context, c *session, written int64, err error) e
 	}
 	free, _, inodes, serr := c.space(ctx)
 	switch {
-	case serr != nil:
-		return fmt.Errorf("%w after %d bytes", err, written)
+	case serr != nil || free < 0:
+		return fmt.Errorf("%w after %d bytes; its disk may be full or a quota used up", err, written)
 	case free < int64(c.packet):
 		return fmt.Errorf("%w: %d bytes were written, %d bytes are free: %w", errFull, written, free, err)
 	case inodes == 0:

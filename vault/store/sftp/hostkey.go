@@ -105,6 +105,7 @@ func isAuthority(k knownhosts.KnownKey) bool {
 // that a refusal can say which key it has.
 func (k *hostKeys) algorithms() []string {
 	supported := ssh.SupportedAlgorithms().HostKeys
+	slices.SortStableFunc(supported, func(a, b string) int { return rank(a) - rank(b) })
 	all := slices.DeleteFunc(slices.Clone(supported), func(a string) bool { return strings.Contains(a, "-cert-") })
 	certs := slices.DeleteFunc(slices.Clone(supported), func(a string) bool { return !strings.Contains(a, "-cert-") })
 	if h := k.t.hostAlgs; h != "" && !strings.ContainsAny(h[:1], "+-^") {
@@ -137,6 +138,16 @@ func (k *hostKeys) algorithms() []string {
 	return all
 }
 
+// rank prefers what a person is most likely to be told the fingerprint of.
+func rank(algorithm string) int {
+	for i, kind := range []string{"ssh-ed25519", "ecdsa-sha2-", "rsa-sha2-512", "rsa-sha2-256"} {
+		if strings.HasPrefix(algorithm, kind) {
+			return i
+		}
+	}
+	return 9
+}
+
 // algorithmsOf gives the signatures that a key of a type can make.
 func algorithmsOf(keyType string) []string {
 	if keyType == ssh.KeyAlgoRSA {
@@ -160,7 +171,7 @@ func (k *hostKeys) check(_ string, remote net.Addr, key ssh.PublicKey) error {
 			if err == nil {
 				return nil
 			}
-			if why == nil {
+			if _, authorities := k.known(name); why == nil || len(authorities) > 0 {
 				why = err
 			}
 			continue
@@ -175,7 +186,8 @@ func (k *hostKeys) check(_ string, remote net.Addr, key ssh.PublicKey) error {
 	}
 	switch {
 	case why != nil:
-		return k.refuse(key, "its certificate is not valid for it: "+safetext.Line(why.Error()), k.remedy(key), why)
+		return k.refuse(key, "its certificate is not valid for it: "+safetext.Line(why.Error()),
+			"Ask whoever runs it for a certificate that is valid for "+k.names[0]+", or put its plain key into known_hosts.", why)
 	case len(differ) > 0:
 		return k.changed(key, differ)
 	}

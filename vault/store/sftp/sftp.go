@@ -225,6 +225,9 @@ func (s *SFTP) dial(ctx context.Context) (*session, error) {
 // with does op on a connection, and again on another one when it breaks.
 // again tells op that an earlier try was cut off: it may have been done.
 func (s *SFTP) with(ctx context.Context, op func(ctx context.Context, c *session, again bool) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	again := false
 	return s.retry.Do(ctx, func(ctx context.Context) error {
 		c, err := s.session(ctx)

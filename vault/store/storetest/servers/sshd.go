@@ -12,6 +12,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -45,7 +46,7 @@ type SFTPServer struct {
 }
 
 // SFTP starts a server that ends with the test. more are further lines of
-// its configuration (sshd_config).
+// its configuration (sshd_config); they come first, so they win.
 func SFTP(t TB, more ...string) *SFTPServer {
 	t.Helper()
 	me, err := user.Current()
@@ -71,10 +72,13 @@ func SFTP(t TB, more ...string) *SFTPServer {
 	public := s.NewKey(s.KeyFile)
 	authorized := filepath.Join(conf, "authorized_keys")
 	s.must(os.WriteFile(authorized, public, 0o600))
-	lines := append(more,
+	lines := append(slices.Clone(more),
 		"ListenAddress "+s.Host, "PidFile none", "UsePAM no", "StrictModes no",
 		"PasswordAuthentication no", "KbdInteractiveAuthentication no", "PermitRootLogin prohibit-password",
-		"AuthorizedKeysFile "+authorized, "Subsystem sftp internal-sftp", "MaxStartups 200", "MaxSessions 50", "UseDNS no")
+		"AuthorizedKeysFile "+authorized, "MaxStartups 200", "MaxSessions 50", "UseDNS no")
+	if !slices.ContainsFunc(more, func(l string) bool { return strings.HasPrefix(l, "Subsystem ") }) {
+		lines = append(lines, "Subsystem sftp internal-sftp")
+	}
 	for _, key := range s.HostKeys {
 		lines = append(lines, "HostKey "+key)
 	}
