@@ -9,8 +9,10 @@ import (
 	"strings"
 	"time"
 
+	"pgvault/fault"
 	"pgvault/safetext"
 	"pgvault/vault/retention"
+	"pgvault/vault/store/address"
 )
 
 // maxJobs bounds the workers of a restore.
@@ -86,7 +88,8 @@ func (l *loader) checkDatabases(list []Database, base string) {
 }
 
 func (l *loader) checkPlaces(list []Place, base string) {
-	names, folders := map[string]bool{}, map[string]bool{}
+	names := map[string]bool{}
+	var seen []address.Address
 	for i, pl := range list {
 		pName, pURL := sub(index(base, i), "name"), sub(index(base, i), "url")
 		switch {
@@ -98,43 +101,23 @@ func (l *loader) checkPlaces(list []Place, base string) {
 			l.at(pName, "the place %.60q comes twice", l.raw[pName])
 		}
 		names[pl.Name] = true
-		folder, why := placeFolder(pl.URL)
+		a, err := address.Parse(pl.URL)
 		switch {
-		case why != "" && l.raw[pURL] != pl.URL:
-			l.at(pURL, "url %.80q: with its variables it is not of the form file:/path/to/folder; only file: exists in this version", l.raw[pURL])
-		case why != "":
-			l.at(pURL, "url: %s", why)
-		case folders[folder]:
-			l.at(pURL, "two places have the folder of url %.80q", l.raw[pURL])
+		case err != nil && l.raw[pURL] != pl.URL:
+			l.at(pURL, "url %.80q: with its variables it is not the address of a place: %s", l.raw[pURL], address.Forms)
+		case err != nil:
+			l.at(pURL, "url: %s; %s", fault.As(err).Why, lower(fault.As(err).Do))
+		case slices.ContainsFunc(seen, func(b address.Address) bool { return address.Same(a, b) }):
+			l.at(pURL, "two places have the address of url %.80q", l.raw[pURL])
+		default:
+			seen = append(seen, a)
 		}
-		folders[folder] = true
 	}
 }
 
-// placeFolder gives the folder of a place's URL, or why it is none.
-func placeFolder(place string) (folder, why string) {
-	const form = "write file:/path/to/folder"
-	scheme, _, ok := strings.Cut(place, ":")
-	switch {
-	case place == "":
-		return "", "it is missing; " + form
-	case !ok || strings.Contains(scheme, "/"):
-		return "", "only file: exists in this version; " + form
-	case !strings.EqualFold(scheme, "file"):
-		return "", "only file: exists in this version, not " + scheme + ":; " + form
-	}
-	u, err := url.Parse(place)
-	switch {
-	case err != nil:
-		return "", "it is not a URL; " + form + ", with %XX for odd characters"
-	case u.User != nil || u.Host != "" && u.Host != "localhost":
-		return "", "file: names a folder on this machine; " + form
-	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
-		return "", "file: has no options; in a folder's name write ? as %3F and # as %23"
-	case !strings.HasPrefix(u.Path, "/"):
-		return "", "the path is not absolute; " + form
-	}
-	return path.Clean(u.Path), ""
+// lower makes a remedy the end of a sentence.
+func lower(do string) string {
+	return strings.TrimSuffix(strings.ToLower(do[:1])+do[1:], ".")
 }
 
 // fromEnvironment takes over what applications call their settings, where
@@ -150,7 +133,7 @@ func (l *loader) fromEnvironment(c *Config, tree map[string]any) {
 		if strings.HasPrefix(dir, "/") {
 			dir = (&url.URL{Scheme: "file", OmitHost: true, Path: dir}).String()
 		}
-		if _, why := placeFolder(dir); why != "" {
+		if a, err := address.Parse(dir); err != nil || a.Scheme != address.File {
 			l.problem(noFile, "the environment variable BACKUP_DIR is neither an absolute path nor file:/path/to/folder")
 		}
 		c.Places = []Place{{Name: "disk", URL: dir}}

@@ -65,11 +65,14 @@ func TestErrors(t *testing.T) {
 		{"[[place]] # <-\nname = \"a\"", "url: it is missing"},
 		{"[[place]] # <-\nurl = \"file:/a\"", "a place without a name"},
 		{"[[place]]\nname = \"a b\" # <-\nurl = \"file:/a\"", `place name "a b"`},
-		{"[[place]]\nname = \"a\"\nurl = \"s3://bucket/x\" # <-", "only file: exists in this version, not s3:"},
-		{"[[place]]\nname = \"a\"\nurl = \"/backup\" # <-", "only file: exists in this version; write file:/path"},
+		{"[[place]]\nname = \"a\"\nurl = \"s4://bucket/x\" # <-", `url: there is no kind of place "s4"; did you mean "s3"?`},
+		{"[[place]]\nname = \"a\"\nurl = \"s3://bucket/x?regoin=eu\" # <-", `url: unknown option "regoin"; did you mean "region"?`},
+		{"[[place]]\nname = \"a\"\nurl = \"s3://u:hunter2@bucket/x\" # <-", `url: an address holds no password`},
+		{"[[place]]\nname = \"a\"\nurl = \"/backup\" # <-", "does not begin with the kind of place; write file:/path"},
+		{"[[place]]\nname = \"a\"\nurl = \"s3://abc/x\"\n[[place]]\nname = \"b\"\nurl = \"s3://abc/x/?region=eu-west-1\" # <-", "two places have the address"},
 		{"[[place]]\nname = \"a\"\nurl = \"file:backup\" # <-", "not absolute"},
 		{"[[place]]\nname = \"a\"\nurl = \"file:/a\"\n[[place]]\nname = \"a\" # <-\nurl = \"file:/b\"", `the place "a" comes twice`},
-		{"[[place]]\nname = \"a\"\nurl = \"file:/a\"\n[[place]]\nname = \"b\"\nurl = \"file:///a/\" # <-", "two places have the folder"},
+		{"[[place]]\nname = \"a\"\nurl = \"file:/a\"\n[[place]]\nname = \"b\"\nurl = \"file:///a/\" # <-", "two places have the address"},
 
 		{"[vault]\nlabel = \"${NOT_SET}\" # <-", "label: the environment variable NOT_SET is not set"},
 		{"[vault]\nlabel = \"${A\" # <-", "is not of the form ${NAME}"},
@@ -200,17 +203,4 @@ func textOptions(t reflect.Type, prefix string) (files []string) {
 		}
 	}
 	return files
-}
-
-func TestDistance(t *testing.T) {
-	for _, c := range []struct {
-		a, b string
-		want int
-	}{
-		{"", "", 0}, {"a", "", 1}, {"abc", "abc", 0}, {"recipents", "recipients", 1}, {"ulr", "url", 1}, {"kitten", "sitting", 3},
-	} {
-		if got := distance(c.a, c.b); got != c.want {
-			t.Errorf("distance(%q, %q) = %d, want %d", c.a, c.b, got, c.want)
-		}
-	}
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"pgvault/nearest"
 	"pgvault/vault/retention"
 )
 
@@ -42,7 +43,7 @@ func (l *loader) fillStruct(dst reflect.Value, tree map[string]any, path string)
 			l.fill(dst.Field(i), tree[key], p)
 			continue
 		}
-		l.at(p, "unknown key %.60q; %s", key, suggestion(key, slices.Sorted(maps.Keys(fields))))
+		l.at(p, "unknown key %.60q; %s", key, nearest.Hint(key, slices.Sorted(maps.Keys(fields))))
 	}
 }
 
