@@ -72,9 +72,10 @@ func (p *program) vaultConfig(conf *config.Config) vault.Config {
 			c.Configured = append(c.Configured, d.Name)
 		}
 	}
-	if len(conf.Places) > 0 {
-		c.PlaceName = conf.Places[0].Name
-		c.Place, c.PlaceErr = openPlace(conf.Places[0].URL, c.StateDir)
+	for _, place := range conf.Places {
+		at := vault.Place{Name: place.Name}
+		at.Store, at.Err = openPlace(place.URL, c.StateDir)
+		c.Places = append(c.Places, at)
 	}
 	return c
 }
