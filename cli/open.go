@@ -64,7 +64,7 @@ func (p *program) vaultConfig(conf *config.Config) vault.Config {
 		Select: conf.Select,
 		Of: func(name string) vault.Database {
 			d := conf.Database(name)
-			return vault.Database{ExcludeTableData: d.ExcludeTableData, MaxAge: d.MaxAge, Keep: *d.Keep, Verify: vault.Proof(conf.Defaults.Verify), Jobs: conf.Defaults.Jobs}
+			return vault.Database{Copies: d.Copies, ExcludeTableData: d.ExcludeTableData, MaxAge: d.MaxAge, Keep: *d.Keep, Verify: vault.Proof(conf.Defaults.Verify), Jobs: conf.Defaults.Jobs}
 		},
 	}
 	for _, d := range conf.Databases {
@@ -73,7 +73,7 @@ func (p *program) vaultConfig(conf *config.Config) vault.Config {
 		}
 	}
 	for _, place := range conf.Places {
-		at := vault.Place{Name: place.Name}
+		at := vault.Place{Name: place.Name, ReadBack: vault.ReadBack(place.ReadBack), MinFree: int64(place.MinFree)}
 		at.Store, at.Err = openPlace(place.URL, c.StateDir)
 		c.Places = append(c.Places, at)
 	}

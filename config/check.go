@@ -1,7 +1,6 @@
 package config
 
 import (
-	"net/url"
 	"path"
 	"regexp"
 	"slices"
@@ -9,10 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"pgvault/fault"
 	"pgvault/safetext"
 	"pgvault/vault/retention"
-	"pgvault/vault/store/address"
 )
 
 // maxJobs bounds the workers of a restore.
@@ -87,39 +84,6 @@ func (l *loader) checkDatabases(list []Database, base string) {
 	}
 }
 
-func (l *loader) checkPlaces(list []Place, base string) {
-	names := map[string]bool{}
-	var seen []address.Address
-	for i, pl := range list {
-		pName, pURL := sub(index(base, i), "name"), sub(index(base, i), "url")
-		switch {
-		case pl.Name == "":
-			l.at(pName, "a place without a name")
-		case !plainName.MatchString(pl.Name):
-			l.at(pName, "place name %.60q: 1 to 63 letters, digits, dots, _ and -, not beginning with a dot or -", l.raw[pName])
-		case names[pl.Name]:
-			l.at(pName, "the place %.60q comes twice", l.raw[pName])
-		}
-		names[pl.Name] = true
-		a, err := address.Parse(pl.URL)
-		switch {
-		case err != nil && l.raw[pURL] != pl.URL:
-			l.at(pURL, "url %.80q: with its variables it is not the address of a place: %s", l.raw[pURL], address.Forms)
-		case err != nil:
-			l.at(pURL, "url: %s; %s", fault.As(err).Why, lower(fault.As(err).Do))
-		case slices.ContainsFunc(seen, func(b address.Address) bool { return address.Same(a, b) }):
-			l.at(pURL, "two places have the address of url %.80q", l.raw[pURL])
-		default:
-			seen = append(seen, a)
-		}
-	}
-}
-
-// lower makes a remedy the end of a sentence.
-func lower(do string) string {
-	return strings.TrimSuffix(strings.ToLower(do[:1])+do[1:], ".")
-}
-
 // fromEnvironment takes over what applications call their settings, where
 // the file says nothing.
 func (l *loader) fromEnvironment(c *Config, tree map[string]any) {
@@ -129,14 +93,8 @@ func (l *loader) fromEnvironment(c *Config, tree map[string]any) {
 	if name := get("DB_DATABASE"); name != "" && len(c.Databases) == 0 {
 		c.Databases = []Database{{Name: name}}
 	}
-	if dir := get("BACKUP_DIR"); dir != "" && len(c.Places) == 0 {
-		if strings.HasPrefix(dir, "/") {
-			dir = (&url.URL{Scheme: "file", OmitHost: true, Path: dir}).String()
-		}
-		if a, err := address.Parse(dir); err != nil || a.Scheme != address.File {
-			l.problem(noFile, "the environment variable BACKUP_DIR is neither an absolute path nor file:/path/to/folder")
-		}
-		c.Places = []Place{{Name: "disk", URL: dir}}
+	if len(c.Places) == 0 {
+		c.Places = l.placesOf(get)
 	}
 	defaults, _ := tree["defaults"].(map[string]any)
 	if days := get("BACKUP_RETENTION_DAYS"); days != "" && defaults["keep"] == nil {
