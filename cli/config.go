@@ -79,7 +79,7 @@ func (p *program) configCheck(cmd *cobra.Command, _ []string) error {
 	_, err = archive.LoadSigner(s.conf.Keys.SigningKey)
 	report("signing key", err, s.conf.Keys.SigningKey)
 	for _, place := range s.conf.Places {
-		_, err := openPlace(place.URL, config.StateDir(s.conf.File))
+		_, err := openPlace(cmd.Context(), place, config.StateDir(s.conf.File))
 		report("place", err, place.Name+" "+place.URL)
 	}
 	p.checkServer(cmd, s.conf, report)

@@ -89,7 +89,7 @@ func (v *Vault) placeHealth(ctx context.Context, l Listing, listErr error) place
 	if fault.CodeOf(listErr) == fault.NoVault {
 		p.err, p.empty = nil, true
 	}
-	if c, ok := place.(store.Capacity); ok {
+	if c, ok := store.As[store.Capacity](place); ok {
 		p.free, p.total, err = c.Capacity(ctx)
 	} else {
 		p.free, err = place.Free(ctx)

@@ -58,6 +58,10 @@ type Options struct {
 	Getenv      func(name string) string // of the environment
 	TempDir     string                   // for pieces too large for memory; they are encrypted, and never have a name
 	Now         func() time.Time
+
+	// Owner is whose folder a file: is, where it is opened to look only; nil:
+	// the one's who runs pgvault.
+	Owner *int
 }
 
 // String gives the address as Parse reads it.
