@@ -28,7 +28,7 @@ type room struct {
 var rooms = []room{
 	{"main", []string{"cli", "tui", "fault"},
 		"main parses nothing and knows nothing: it chooses a face and gives an exit code"},
-	{"cli", []string{"setup", "guide", "vault/...", "pg/...", "config", "sample", "fault", "safetext"},
+	{"cli", []string{"setup", "guide", "vault/...", "pg/...", "config", "sample", "nearest", "fault", "safetext"},
 		"faces use the vault and the data types below it, and never each other"},
 	{"tui", []string{"setup", "guide", "vault/...", "config", "fault", "safetext"},
 		"faces use the vault and the data types below it, and never each other; the screen never talks to a server"},

@@ -62,6 +62,33 @@ func lower(do string) string {
 	return strings.TrimSuffix(strings.ToLower(do[:1])+do[1:], ".")
 }
 
+// CheckPlace checks a place that is not in a file as one that is, and makes
+// the name of a file in it absolute. Errors are *fault.Error with the code
+// Usage.
+func CheckPlace(p Place) (Place, error) {
+	name := p.Name
+	p.Name = "place"
+	l := &loader{raw: map[string]string{}}
+	for key, value := range map[string]string{"url": p.URL, "credentials": p.Credentials} {
+		l.raw[sub(index("", 0), key)] = value
+	}
+	list := []Place{p}
+	l.checkPlaces(list, "")
+	if len(l.problems) > 0 {
+		return p, &fault.Error{Op: "place", Code: fault.Usage, What: "this place cannot be used", Why: l.problems[0].text, Left: "nothing was started", Do: "write it as config.toml.example shows"}
+	}
+	p = list[0]
+	p.Name = name
+	if path, ok := strings.CutPrefix(p.Credentials, "file:"); ok {
+		abs, err := filepath.Abs(path)
+		if err != nil {
+			return p, err
+		}
+		p.Credentials = "file:" + abs
+	}
+	return p, nil
+}
+
 // credentialsOf says which forms each kind of place takes.
 var credentialsOf = map[string][]string{
 	address.File:  nil,

@@ -83,7 +83,7 @@ type trial struct {
 	local bool // a folder of this machine
 
 	run      string // begins the names of this test's objects
-	begun    bool // something was written
+	begun    bool   // something was written
 	made     []string
 	staying  []string // that cannot be taken away, named already
 	old      []string // of tests that were killed, more than a day ago
@@ -112,7 +112,7 @@ func (t *trial) steps() error {
 		do   func() Check
 	}{
 		{"read", t.read}, {"list", t.list}, {"range", t.part}, {"overwrite", t.overwrite}, {"lock", t.lock},
-		{"pieces", t.pieces}, {"delete", t.remove}, {"space", t.space}, {"limits", t.limits}, {"unfinished", t.unfinished}, {"promises", t.promise},
+		{"pieces", t.pieces}, {"delete", t.remove}, {"space", t.space}, {"limits", t.limits}, {"compared", t.compared}, {"durable", t.durable}, {"unfinished", t.unfinished}, {"promise", t.promise},
 	} {
 		t.step(s.name, s.do)
 	}

@@ -66,7 +66,7 @@ func TestPlaceOnDisk(t *testing.T) {
 	d := trialPlace(t)
 	storetest.Put(t, d, "main/vault.json", []byte("{}"))
 	_, order, err := tried(t, t.Context(), d, PlaceTest{MinFree: 1})
-	want := []string{"ok reach", "ok put", "ok read", "ok list", "ok range", "ok overwrite", "ok delete", "ok space", "ok unfinished", "ok promises"}
+	want := []string{"ok reach", "ok put", "ok read", "ok list", "ok range", "ok overwrite", "ok delete", "ok space", "ok compared", "ok durable", "ok unfinished", "ok promise"}
 	if err != nil || !slices.Equal(order, want) {
 		t.Errorf("%q, %v; want %q", order, err, want)
 	}
@@ -75,7 +75,7 @@ func TestPlaceOnDisk(t *testing.T) {
 		t.Errorf("%v, %v", list, err)
 	}
 	got, _, err := tried(t, t.Context(), d, PlaceTest{MinFree: 1 << 60, Lock: time.Hour})
-	if got["space"].State != "!" || got["lock"].State != "x" || got["promises"].State != "x" || fault.CodeOf(err) != fault.Failed {
+	if got["space"].State != "!" || got["lock"].State != "x" || got["promise"].State != "x" || fault.CodeOf(err) != fault.Failed {
 		t.Errorf("%+v, %v", got, err)
 	}
 	nothingLeft(t, d, "main/vault.json")
@@ -172,19 +172,19 @@ func TestPlaceFindsWhatIsWrong(t *testing.T) {
 		left int
 	}{
 		"as it should be": {bent{promises: s3}, PlaceTest{}, "delete=!", 0, 0},
-		"clobbers":        {bent{promises: s3, clobbers: true}, PlaceTest{}, "overwrite=x pieces=x delete=! promises=x", 1, 0},
-		"hides":           {bent{promises: s3, hides: true}, PlaceTest{}, "list=x delete=! promises=x", 1, 0},
-		"corrupts":        {bent{promises: s3, corrupts: true}, PlaceTest{}, "read=x range=x overwrite=x pieces=x delete=! promises=x", 1, 0},
-		"cuts ranges":     {bent{promises: s3, cutsRanges: true}, PlaceTest{}, "range=x delete=! promises=x", 1, 0},
-		"keeps deleted":   {bent{promises: s3, keepsDeleted: true}, PlaceTest{}, "delete=x promises=x", 1, 2},
+		"clobbers":        {bent{promises: s3, clobbers: true}, PlaceTest{}, "overwrite=x pieces=x delete=! promise=x", 1, 0},
+		"hides":           {bent{promises: s3, hides: true}, PlaceTest{}, "list=x delete=! promise=x", 1, 0},
+		"corrupts":        {bent{promises: s3, corrupts: true}, PlaceTest{}, "read=x range=x overwrite=x pieces=x delete=! promise=x", 1, 0},
+		"cuts ranges":     {bent{promises: s3, cutsRanges: true}, PlaceTest{}, "range=x delete=! promise=x", 1, 0},
+		"keeps deleted":   {bent{promises: s3, keepsDeleted: true}, PlaceTest{}, "delete=x promise=x", 1, 2},
 		"may not delete":  {bent{promises: s3, deniesDelete: true}, PlaceTest{}, "", 0, 2},
 		"clock late":      {bent{promises: s3, skew: -3 * time.Second}, PlaceTest{}, "clock=! delete=!", 0, 0},
-		"clock wrong":     {bent{promises: s3, skew: 6 * time.Minute}, PlaceTest{}, "clock=x delete=! promises=x", 1, 0},
-		"not locked":      {bent{promises: s3}, PlaceTest{Lock: time.Hour}, "lock=x delete=! promises=x", 1, 0},
+		"clock wrong":     {bent{promises: s3, skew: 6 * time.Minute}, PlaceTest{}, "clock=x delete=! promise=x", 1, 0},
+		"not locked":      {bent{promises: s3}, PlaceTest{Lock: time.Hour}, "lock=x delete=! promise=x", 1, 0},
 		"locked":          {bent{promises: s3, locked: time.Now().Add(720 * time.Hour)}, PlaceTest{Lock: 720 * time.Hour}, "", 0, 1},
 		"locked by rule":  {bent{promises: s3, locked: time.Now().Add(time.Hour)}, PlaceTest{Lock: 720 * time.Hour}, "lock=!", 0, 1},
 		"few pieces":      {bent{promises: store.Promises{Durable: "yes", Pieces: 100, MaxObject: 1 << 40}}, PlaceTest{}, "delete=! limits=!", 0, 0},
-		"durable unknown": {bent{promises: store.Promises{Durable: "unknown: no fsync"}}, PlaceTest{}, "delete=! promises=!", 0, 0},
+		"durable unknown": {bent{promises: store.Promises{Durable: "unknown: no fsync"}}, PlaceTest{}, "delete=! durable=!", 0, 0},
 		"unfinished":      {bent{promises: s3, uploads: []store.Upload{{Name: "main/x", Started: time.Now().Add(-48 * time.Hour), Size: 5 << 20}, {Name: "now", Started: time.Now()}}}, PlaceTest{}, "delete=! unfinished=!", 0, 0},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -10,13 +10,7 @@ import (
 
 // space tells how much can still be written.
 func (t *trial) space() Check {
-	free, total := int64(-1), int64(-1)
-	var err error
-	if c, ok := store.As[store.Capacity](t.s); ok {
-		free, total, err = c.Capacity(t.ctx)
-	} else {
-		free, err = t.s.Free(t.ctx)
-	}
+	free, total, err := capacity(t.ctx, t.s)
 	switch {
 	case err != nil:
 		return broken("", err)
@@ -103,24 +97,37 @@ func (t *trial) unfinished() Check {
 	return fine("nothing is left from earlier days")
 }
 
+// compared and durable say what the place does before an archive counts.
+func (t *trial) compared() Check {
+	if t.promises.Compared == "" {
+		return Check{}
+	}
+	return fine("%s", t.promises.Compared)
+}
+
+func (t *trial) durable() Check {
+	d := t.promises.Durable
+	if d == "" || strings.HasPrefix(d, "unknown") {
+		return know(`read copies back: read_back = "each"`, "%s; a power cut there may take what was just written", or(d, "unknown"))
+	}
+	return fine("%s", d)
+}
+
 // promise says in one line what this place keeps and what it does not.
 func (t *trial) promise() Check {
-	p := t.promises
-	lock := p.Lock
-	if lock == "" {
-		lock = "none"
-	}
-	if !t.until.IsZero() && p.Lock == "" {
-		lock = "until " + stamp(t.until) + ", by the service's own rule"
-	}
-	text := fmt.Sprintf("compared: %s. durable: %s. lock: %s", or(p.Compared, "unknown"), or(p.Durable, "unknown"), lock)
+	lock := "nothing keeps them from who may delete here"
 	switch {
-	case t.failed > 0:
-		return wrong("do what stands above", "not for archives as it is. %s", text)
-	case strings.HasPrefix(p.Durable, "unknown") || p.Durable == "":
-		return know("read copies back more often: read_back = \"each\"", "whole or invisible, never overwritten; a power cut there may take what was just written. %s", text)
+	case !t.until.IsZero():
+		lock = "nobody can delete them while the lock holds"
+	case t.local:
+		lock = "who may write to the folder can delete them"
+	case len(t.staying) > 0:
+		lock = "these credentials cannot delete them"
 	}
-	return fine("whole or invisible, never overwritten. %s", text)
+	if t.failed > 0 {
+		return wrong("do what stands above, then test again", "do not keep archives here as it is: %d of %d checks failed", t.failed, t.done)
+	}
+	return fine("archives are whole or invisible here, and never overwritten; %s", lock)
 }
 
 func or(s, other string) string {

@@ -12,7 +12,7 @@ import (
 
 // Promises implements store.Promising.
 func (d *Disk) Promises(ctx context.Context) (store.Promises, error) {
-	p := store.Promises{NoOverwrite: "a hard link, which fails where the name is taken", Compared: "not: the kernel took the bytes", Durable: "fsync of file and folders"}
+	p := store.Promises{NoOverwrite: "a hard link, which fails where the name is taken", Compared: "no network in between", Durable: "fsync of file and folders"}
 	if d.noTmpfile {
 		p.NoOverwrite = "rename without replacing"
 	}
