@@ -77,7 +77,7 @@ func (z *Azure) create(ctx context.Context, name string, size int64) (store.Writ
 	if err := errors.Join(ctx.Err(), store.ValidName(name), z.fits(name)); err != nil {
 		return nil, err
 	}
-	w := &writer{z: z, name: name, want: size, id: rand.Text(), sha: sha256.New(), md5: md5.New(), room: sizing.Next(0, size),
+	w := &writer{z: z, name: name, want: size, id: rand.Text(), sha: sha256.New(), md5: md5.New(), room: z.sizing.Next(0, size),
 		block: remote.NewBuffer(z.temp), slots: semaphore.NewWeighted(inFlight), free: make(chan *remote.Buffer, 5)}
 	w.ctx, w.cancel = context.WithCancelCause(ctx)
 	if z.lock > 0 {
@@ -149,9 +149,9 @@ func (w *writer) ship(ctx context.Context) error {
 	if err := w.slots.Acquire(ctx, weight); err != nil {
 		return ended(ctx, w.why())
 	}
-	if w.room = sizing.Next(len(w.blocks)+1, w.want); w.room == 0 {
+	if w.room = w.z.sizing.Next(len(w.blocks)+1, w.want); w.room == 0 {
 		w.slots.Release(weight)
-		return fmt.Errorf("the object does not fit into %d blocks", sizing.Parts)
+		return fmt.Errorf("the object does not fit into %d blocks", w.z.sizing.Parts)
 	}
 	w.blocks = append(w.blocks, id)
 	w.group.Go(func() {
