@@ -7,7 +7,6 @@ import (
 
 	"pgvault/fault"
 	"pgvault/vault/archive"
-	"pgvault/vault/store"
 )
 
 // Health tells whether every database could be brought back, and if not,
@@ -79,12 +78,8 @@ func (v *Vault) placeHealth(ctx context.Context, w *view, listErr error) []place
 	}
 	type room struct{ free, total int64 }
 	rooms := askEach(ctx, v, sites, screenWait, func(ctx context.Context, s site) (room, error) {
-		if c, ok := store.As[store.Capacity](s.Store); ok {
-			free, total, err := c.Capacity(ctx)
-			return room{free, total}, err
-		}
-		free, err := s.Store.Free(ctx)
-		return room{free, -1}, err
+		free, total, err := capacity(ctx, s.Store)
+		return room{free, total}, err
 	})
 	out := make([]placeFacts, len(sites))
 	for i, s := range sites {
