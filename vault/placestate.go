@@ -48,7 +48,7 @@ func (v *Vault) placeState(ctx context.Context, p Place) PlaceState {
 	s.URL = p.Store.String()
 	ctx, cancel := context.WithTimeout(ctx, placeAnswer)
 	defer cancel()
-	there, err := v.folders(ctx, p.Store, "")
+	there, _, err := v.folders(ctx, p.Store, "")
 	if err == nil {
 		s.Free, s.Total, err = capacity(ctx, p.Store)
 	}

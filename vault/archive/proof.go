@@ -24,6 +24,7 @@ type ProofFile struct {
 	Tables   int       `json:"tables"`
 	Equal    int       `json:"tables_equal"`
 	Note     string    `json:"note"`
+	Place    string    `json:"place,omitempty"` // whose copy was read, by its name in the configuration; empty: the one it lies in
 }
 
 const maxProof = 64 << 10
