@@ -25,20 +25,16 @@ type ProofFile struct {
 	Tables   int       `json:"tables"`
 	Equal    int       `json:"tables_equal"`
 	Note     string    `json:"note"`
-
-	// HealedFrom is the place of the good copy whose bytes this one's are now
-	// equal to; empty where nothing was healed.
-	HealedFrom string `json:"healed_from,omitempty"`
+	Place    string    `json:"place,omitempty"` // whose copy was read, by its name in the configuration; empty: the one it lies in
 }
 
 // levels are the levels of proofs, each proving more than the one before.
 var levels = []string{"intact", "readable", "restored"}
 
 // AnsweredBy tells whether a failed proof says nothing any more after a later
-// one of the same copy: one that went as far and succeeded, or that the bytes
-// were healed.
+// one: it went as far, and succeeded.
 func (p ProofFile) AnsweredBy(later ProofFile) bool {
-	return later.Result == "ok" && (later.HealedFrom != "" || slices.Index(levels, later.Level) >= slices.Index(levels, p.Level))
+	return later.Result == "ok" && slices.Index(levels, later.Level) >= slices.Index(levels, p.Level)
 }
 
 const maxProof = 64 << 10

@@ -410,15 +410,16 @@ func TestRecordsGoAlong(t *testing.T) {
 	m := w.make(a, 1000)
 	o, err := w.open(a, m)
 	w.ok(err)
-	add := func(after time.Duration, level, result, healed string) {
-		w.ok(o.AddProof(t.Context(), archive.ProofFile{Level: level, Result: result, HealedFrom: healed, At: noon.Add(after)}, w.signer, randomly{}))
+	add := func(after time.Duration, level, result, place string) {
+		w.ok(o.AddProof(t.Context(), archive.ProofFile{Level: level, Result: result, Place: place, At: noon.Add(after)}, w.signer, rand.Reader))
 	}
-	add(1, "readable", "failed", "") // of bytes that were healed since
-	add(2*time.Second, "intact", "ok", "c")
-	add(3*time.Second, "readable", "ok", "")
-	add(4*time.Second, "restored", "failed", "") // of the archive itself
-	add(5*time.Second, "readable", "ok", "")
-	add(6*time.Second, "intact", "failed", "")
+	add(0, "readable", "failed", "a") // and answered
+	add(1*time.Second, "readable", "ok", "")
+	add(2*time.Second, "intact", "ok", "a")
+	add(3*time.Second, "readable", "ok", "a")
+	add(4*time.Second, "restored", "failed", "a")
+	add(5*time.Second, "readable", "ok", "a")
+	add(6*time.Second, "intact", "failed", "a")
 	w.ok(archive.Pin(t.Context(), a.Store, archive.Folder(testVault, testDB, m.id), archive.Note{Archive: m.id, At: noon}, w.signer))
 	fine(t, Copy(t.Context(), w.task(m, []Place{a}, []Place{b})))
 	o, err = w.open(b, m)
@@ -510,8 +511,3 @@ func TestKilledAnywhere(t *testing.T) {
 }
 
 var _ store.Store = (*faulty)(nil)
-
-// randomly is a source of randomness for proofs' names.
-type randomly struct{}
-
-func (randomly) Read(b []byte) (int, error) { return rand.Read(b) }

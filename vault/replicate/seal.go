@@ -205,8 +205,10 @@ func (t *target) record(ctx context.Context, src *source, object string) error {
 }
 
 // telling gives the names of the proofs that hold for every copy of the
-// archive: good ones of the levels readable and restored, and a failed one
-// of these levels that none has answered since.
+// archive, of the levels readable and restored: a good one that names the
+// place whose copy was read, and a failed one that none has answered since.
+// One of the level intact, or that names no place, would speak of the copy
+// that it lies beside.
 func (c *copier) telling(ctx context.Context, src *source, names []string) []string {
 	type known struct {
 		name string
@@ -227,7 +229,7 @@ func (c *copier) telling(ctx context.Context, src *source, names []string) []str
 			continue
 		}
 		answered := slices.ContainsFunc(all[i+1:], func(later known) bool { return p.AnsweredBy(later.ProofFile) })
-		if p.Result == "ok" || !answered {
+		if p.Result == "ok" && p.Place != "" || p.Result != "ok" && !answered {
 			out = append(out, p.name)
 		}
 	}
