@@ -135,7 +135,7 @@ func (o *Opened) FetchPart(ctx context.Context, name string, w io.Writer, read f
 // another copy, or a spool. Manifest and signature are those that were
 // believed; nothing of the parts is.
 func (o *Opened) In(place store.Store) *Opened {
-	return &Opened{Manifest: o.Manifest, Digest: o.Digest, place: place, folder: o.folder}
+	return &Opened{Manifest: o.Manifest, Digest: o.Digest, src: o.src, sig: o.sig, place: place, folder: o.folder}
 }
 
 // PartName is the whole name of a part in the place.
