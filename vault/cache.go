@@ -217,9 +217,9 @@ func (v *Vault) remember(r *remembered, changed bool) {
 // listingPath is one for each place and vault's name: the vault's id would
 // have to be read from the place.
 func (v *Vault) listingPath() string {
-	where := v.c.PlaceName
-	if v.c.Place != nil {
-		where = v.c.Place.String()
+	where := v.homeName()
+	if place, err := v.place(); err == nil {
+		where = place.String()
 	}
 	sum := sha256.Sum256([]byte(where + "\n" + v.c.Name))
 	return filepath.Join(v.c.StateDir, "listing", hex.EncodeToString(sum[:8])+".list")

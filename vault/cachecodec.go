@@ -229,7 +229,7 @@ func (d *decoder) archive(a *Archive) {
 	a.Tags = d.texts()
 	a.Copies = make([]Copy, d.count())
 	for i := range a.Copies {
-		a.Copies[i] = Copy{d.text(), d.text()}
+		a.Copies[i] = Copy{Place: d.text(), State: d.text()}
 	}
 	if n := d.count(); n > 0 {
 		a.Proofs = make([]ProofRecord, n)

@@ -79,7 +79,7 @@ func (v *Vault) recipientNames() ([]string, error) {
 // placeHealth asks the place for its free space; listErr is what listing it
 // came to, l the newest listing that is known.
 func (v *Vault) placeHealth(ctx context.Context, l Listing, listErr error) placeFacts {
-	p := placeFacts{name: v.c.PlaceName, free: -1, total: -1, listedAt: l.At, archives: len(l.Archives), err: listErr}
+	p := placeFacts{name: v.homeName(), free: -1, total: -1, listedAt: l.At, archives: len(l.Archives), err: listErr}
 	place, err := v.place()
 	if err != nil {
 		p.err = err
@@ -89,7 +89,7 @@ func (v *Vault) placeHealth(ctx context.Context, l Listing, listErr error) place
 	if fault.CodeOf(listErr) == fault.NoVault {
 		p.err, p.empty = nil, true
 	}
-	if c, ok := place.(store.Capacity); ok {
+	if c, ok := store.As[store.Capacity](place); ok {
 		p.free, p.total, err = c.Capacity(ctx)
 	} else {
 		p.free, err = place.Free(ctx)

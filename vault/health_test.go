@@ -195,7 +195,7 @@ func TestHealthWithoutAnything(t *testing.T) {
 	if h = w.health(t); len(h.Databases) != 2 || h.Places[0].Free <= 0 || h.Places[0].Total < h.Places[0].Free {
 		t.Errorf("with one archive: %+v", h)
 	}
-	w.conf.Place = gone{w.conf.Place}
+	w.setPlace(gone{w.store()})
 	h = w.health(t)
 	if p := h.Places[0]; p.State != "x" || !strings.Contains(p.Text, "it held 1 archives") {
 		t.Errorf("a place that is gone: %+v", p)

@@ -152,7 +152,7 @@ func (v *Vault) describe(ctx context.Context, place store.Store, vf *archive.Vau
 		if errors.Is(err, archive.ErrForeign) {
 			a.State = "foreign"
 		}
-		a.Copies = []Copy{{Place: v.c.PlaceName, State: a.State}}
+		a.Copies = []Copy{{Place: v.homeName(), State: a.State}}
 		return a, nil, nil
 	}
 	a.fill(o.Manifest)
@@ -167,7 +167,7 @@ func (v *Vault) describe(ctx context.Context, place store.Store, vf *archive.Vau
 	if a.State == "damaged" {
 		state = "damaged"
 	}
-	a.Copies = []Copy{{Place: v.c.PlaceName, State: state}}
+	a.Copies = []Copy{{Place: v.homeName(), State: state}}
 	return a, o, nil
 }
 

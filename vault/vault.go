@@ -29,9 +29,7 @@ type Config struct {
 	Name, Label string
 	Version     string // of pgvault, for manifests
 	Server      pg.Settings
-	Place       store.Store // nil: PlaceErr says why
-	PlaceErr    error
-	PlaceName   string
+	Places      []Place // in the order of the configuration; the first is a backup's home unless Database.Copies says otherwise
 	StateDir    string
 	ReadOnly    bool
 	Runner      []string // starts pgvault with this same configuration, without a verb; empty: no job can be launched
@@ -47,8 +45,30 @@ type Config struct {
 	Configured []string                    // the names configured, for when the server does not answer
 }
 
+// Place is one place as the configuration describes it.
+type Place struct {
+	Name     string
+	Store    store.Store // nil: Err says why
+	Err      error
+	ReadBack ReadBack
+	MinFree  int64 // bytes that are to stay free; 0: none
+}
+
+// ReadBack says when a place's copies are read back whole, beyond what the
+// place itself compares when a copy is made.
+type ReadBack string
+
+// When a copy is read back. The empty word is ReadBackEach on a disk, else
+// ReadBackWeekly: reading from a network may cost money.
+const (
+	ReadBackEach   ReadBack = "each"
+	ReadBackWeekly ReadBack = "weekly"
+	ReadBackNever  ReadBack = "never"
+)
+
 // Database is what the configuration says of one database.
 type Database struct {
+	Copies           []string // names of the places that each archive must have a copy in, in order; empty: all places
 	ExcludeTableData []string // patterns as pg_dump takes them
 	MaxAge           time.Duration
 	Keep             retention.Policy
@@ -90,20 +110,34 @@ func (v *Vault) Name() string { return v.c.Name }
 func (v *Vault) Label() string { return v.c.Label }
 
 // Places lists the places by name.
-func (v *Vault) Places() []string { return []string{v.c.PlaceName} }
+func (v *Vault) Places() []string {
+	names := make([]string, len(v.c.Places))
+	for i, p := range v.c.Places {
+		names[i] = p.Name
+	}
+	return names
+}
 
 // ReadOnly tells whether runs are refused.
 func (v *Vault) ReadOnly() bool { return v.c.ReadOnly }
 
+// homeName is the first place's name, empty where none is configured.
+func (v *Vault) homeName() string {
+	if len(v.c.Places) == 0 {
+		return ""
+	}
+	return v.c.Places[0].Name
+}
+
 func (v *Vault) place() (store.Store, error) {
-	if v.c.Place == nil {
-		if v.c.PlaceErr != nil {
-			return nil, v.c.PlaceErr
-		}
+	if len(v.c.Places) == 0 {
 		return nil, &fault.Error{What: "no place is configured", Why: "neither the configuration nor the environment names one", Left: "nothing was changed",
 			Do: "add a [[place]] to the configuration, set BACKUP_DIR, or run pgvault init --place file:/…", Code: fault.NoVault}
 	}
-	return v.c.Place, nil
+	if p := v.c.Places[0]; p.Store == nil {
+		return nil, p.Err
+	}
+	return v.c.Places[0].Store, nil
 }
 
 // vaultFile reads vault.json once; signer not nil: makes the vault in a
