@@ -34,7 +34,7 @@ var rooms = []room{
 		"faces use the vault and the data types below it, and never each other; the screen never talks to a server"},
 	{"setup", []string{"guide", "config", "vault", "vault/archive", "vault/store/disk", "vault/retention", "pg", "fault", "safetext"},
 		"set-up looks at server, keys and place before there is a vault, and writes what is chosen; the faces show it"},
-	{"config", []string{"pg", "vault/retention", "vault/store/address", "nearest", "fault", "safetext"},
+	{"config", []string{"pg", "vault/retention", "vault/tell", "vault/store/address", "nearest", "fault", "safetext"},
 		"the configuration composes the options of the rooms that use them"},
 
 	{"guide", []string{"vault", "vault/archive", "config", "fault", "safetext"},
