@@ -137,9 +137,13 @@ func (m *moving) Read(p []byte) (int, error) {
 
 // try does op until it succeeds or cannot; the error is ctx's when that ended.
 func (g *GCS) try(ctx context.Context, op func(context.Context) error) error {
-	err := g.retry.Do(ctx, op)
+	return ended(ctx, g.retry.Do(ctx, op))
+}
+
+// ended puts the context's error first where it is the cause.
+func ended(ctx context.Context, err error) error {
 	if err != nil && ctx.Err() != nil && !errors.Is(err, ctx.Err()) {
-		err = fmt.Errorf("%w (%v)", ctx.Err(), err)
+		return fmt.Errorf("%w (%v)", ctx.Err(), err)
 	}
 	return err
 }
