@@ -7,7 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
+	"regexp"
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/smithy-go"
@@ -25,7 +25,7 @@ var kinds = map[string]remote.Kind{
 
 	"InvalidAccessKeyId": remote.Unknown, "SignatureDoesNotMatch": remote.Unknown, "InvalidToken": remote.Unknown,
 	"ExpiredToken": remote.Unknown, "TokenRefreshRequired": remote.Unknown, "InvalidSecurity": remote.Unknown,
-	"NotSignedUp": remote.Unknown, "Unauthorized": remote.Unknown,
+	"NotSignedUp": remote.Unknown, "Unauthorized": remote.Unknown, "XAdminUserNotFound": remote.Unknown,
 
 	"NoSuchBucket": remote.NoPlace, "InvalidBucketName": remote.NoPlace, "PermanentRedirect": remote.NoPlace,
 	"MovedPermanently": remote.NoPlace, "TemporaryRedirect": remote.NoPlace, "Redirect": remote.NoPlace,
@@ -145,6 +145,9 @@ func (p *Place) fault(did, name string, err error) error {
 	return remote.Fault(p.title, did, name, kind, short)
 }
 
+// lockWords find what services say of a bucket that takes no locks.
+var lockWords = regexp.MustCompile(`(?i)missing object ?lock ?config|object lock (is )?not enabled|no object ?lock`)
+
 // lockless tells whether the service refuses because the bucket takes no locks.
 func lockless(err error) bool {
 	switch c := code(err); c {
@@ -152,8 +155,7 @@ func lockless(err error) bool {
 		return true
 	case "InvalidRequest", "InvalidArgument":
 		var api smithy.APIError
-		return errors.As(err, &api) && strings.Contains(strings.ToLower(api.ErrorMessage()), "object lock") &&
-			!strings.Contains(strings.ToLower(api.ErrorMessage()), "content-md5")
+		return errors.As(err, &api) && lockWords.MatchString(api.ErrorMessage())
 	}
 	return false
 }

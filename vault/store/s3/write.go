@@ -68,6 +68,7 @@ type writer struct {
 	free    []*remote.Buffer
 
 	upload *string     // the multipart upload's, once begun
+	keeps  bool        // the service says that it keeps checksums of this upload
 	pieces []*piece    // in their order
 	flying int         // pieces on their way
 	done   chan *piece // those that have arrived or failed
