@@ -75,7 +75,7 @@ func (g *GCS) open(ctx context.Context, name, generation string, offset, length 
 	case offset > 0:
 		q.header.Set("Range", fmt.Sprintf("bytes=%d-", offset))
 	}
-	r, err := g.send(ctx, q, func() {})
+	r, err := g.send(ctx, q, nil, 0, func() {})
 	if err != nil {
 		return nil, err
 	}
