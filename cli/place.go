@@ -185,26 +185,21 @@ func (s *session) named(name string, o placeOptions) (config.Place, error) {
 // testOne prints a test's lines as they come.
 func (p *program) testOne(ctx context.Context, s *session, place config.Place, o placeOptions) error {
 	out := &placePrinter{p: p, place: place.Name, tty: isTerminal(p.stdout) && !p.json}
-	place.URL = shownURL(place.URL)
+	a, err := address.Parse(place.URL)
+	if err != nil {
+		return err
+	}
 	if !p.json {
-		fmt.Fprintf(p.stdout, "%s\n", safetext.Line(firstOf(place.URL, place.Name)))
+		fmt.Fprintf(p.stdout, "%s\n", safetext.Line(a.String()))
 	}
 	at, err := openPlace(ctx, place, config.StateDir(s.conf.File))
 	if err == nil {
-		err = vault.TestPlace(ctx, at, vault.PlaceTest{Lock: place.ObjectLock, MinFree: int64(place.MinFree), Clean: o.clean}, out.sink)
+		err = vault.TestPlace(ctx, at, vault.PlaceTest{At: a, Lock: place.ObjectLock, MinFree: int64(place.MinFree), Clean: o.clean}, out.sink)
 		if cerr := kinds.Close(at); err == nil {
 			err = cerr
 		}
 	}
 	return out.done(err)
-}
-
-// shownURL writes an address as pgvault does.
-func shownURL(url string) string {
-	if a, err := address.Parse(url); err == nil {
-		return a.String()
-	}
-	return url
 }
 
 func isTerminal(w io.Writer) bool {
