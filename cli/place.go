@@ -145,12 +145,16 @@ func (p *program) placeTest(ctx context.Context, names []string, o placeOptions)
 	}
 	var first error
 	for _, place := range places {
-		if err := p.testOne(ctx, s, place, o); ctx.Err() != nil {
-			return ctx.Err()
-		} else if first == nil {
+		err := p.testOne(ctx, s, place, o)
+		if first == nil {
 			first = err
 		}
+		if ctx.Err() != nil {
+			first = ctx.Err()
+			break
+		}
 	}
+	p.placeResult("done", "", first)
 	return first
 }
 
@@ -251,19 +255,43 @@ func took(seconds float64) string {
 	return fmt.Sprintf("  %.2f s", seconds)
 }
 
+// placeResult ends the JSON lines of a place, and of the whole test.
+type placeResult struct {
+	Type   string       `json:"type"` // place or done
+	Schema int          `json:"schema"`
+	Kind   string       `json:"kind"`
+	Place  string       `json:"place,omitempty"`
+	Result vault.Result `json:"result"`
+	Exit   fault.Code   `json:"exit"`
+}
+
+func (p *program) placeResult(kind, place string, err error) {
+	result := vault.ResultOK
+	switch {
+	case errors.Is(err, context.Canceled):
+		result = vault.ResultCancelled
+	case err != nil:
+		result = vault.ResultFailed
+	}
+	if p.json {
+		_ = writeJSON(p.stdout, placeResult{kind, 1, "place test", place, result, exitOf(err)}, "")
+	}
+}
+
+// exitOf is the exit code of an error of which all was said already, too.
+func exitOf(err error) fault.Code {
+	var quiet *exitCode
+	if errors.As(err, &quiet) {
+		return quiet.code
+	}
+	return fault.CodeOf(err)
+}
+
 // done ends the lines of one place. What a line has said already is not said
 // again.
 func (o *placePrinter) done(err error) error {
-	if o.p.json {
-		result := "ok"
-		if err != nil {
-			result = "failed"
-		}
-		line := map[string]any{"type": "done", "schema": 1, "place": o.place, "result": result, "exit": fault.CodeOf(err)}
-		if werr := writeJSON(o.p.stdout, line, ""); err == nil {
-			err = werr
-		}
-	} else if o.tty {
+	o.p.placeResult("place", o.place, err)
+	if o.tty {
 		fmt.Fprint(o.p.stdout, "\r              \r")
 	}
 	if err == nil || errors.Is(err, context.Canceled) {

@@ -43,7 +43,7 @@ func (t *trial) reach() (Check, error) {
 			return broken("", err), err
 		}
 	}
-	return fine("%s answers", t.o.At), nil
+	return fine("it answers, and these credentials may list it"), nil
 }
 
 // clock compares the service's time with this machine's: archives are told
@@ -83,7 +83,11 @@ func (t *trial) small() []byte {
 }
 
 func (t *trial) put() Check {
-	if err := t.write(t.name("small"), bytes.NewReader(t.small())); err != nil {
+	err := t.write(t.name("small"), bytes.NewReader(t.small()))
+	if why, none := strings.CutPrefix(t.promises.Lock, "none: "); err != nil && t.o.Lock > 0 && none {
+		return wrong(lockDo, "object_lock asks for %s, and %s", days(t.o.Lock), why)
+	}
+	if err != nil {
 		return broken("", err)
 	}
 	return fine("an object of %d bytes is written and compared", smallObject)
@@ -155,9 +159,10 @@ func (t *trial) taken(other io.Reader) Check {
 	return fine("a taken name is refused, and what lies there stays")
 }
 
+const lockDo = "object lock is chosen when a bucket is made, with the service's own tools; or leave object_lock out"
+
 // lock finds out whether the small object can be deleted by anybody.
 func (t *trial) lock() Check {
-	const do = "object lock is chosen when a bucket is made, with the service's own tools; or leave object_lock out"
 	r, ok := store.As[store.Retained](t.s)
 	if !ok && t.o.Lock > 0 {
 		return wrong("leave object_lock out", "object_lock is asked for, and this kind of place has none")
@@ -169,7 +174,7 @@ func (t *trial) lock() Check {
 	case err != nil:
 		return broken("", err)
 	case until.IsZero() && t.o.Lock > 0:
-		return wrong(do, "object_lock asks for %s, and the object is not locked", days(t.o.Lock))
+		return wrong(lockDo, "object_lock asks for %s, and the object is not locked", days(t.o.Lock))
 	case until.IsZero():
 		return fine("no lock is asked for, and the service sets none by itself")
 	}
