@@ -28,13 +28,13 @@ type room struct {
 var rooms = []room{
 	{"main", []string{"cli", "tui", "fault"},
 		"main parses nothing and knows nothing: it chooses a face and gives an exit code"},
-	{"cli", []string{"setup", "guide", "vault/...", "pg/...", "config", "sample", "fault", "safetext"},
+	{"cli", []string{"setup", "guide", "vault/...", "pg/...", "config", "sample", "nearest", "fault", "safetext"},
 		"faces use the vault and the data types below it, and never each other"},
 	{"tui", []string{"setup", "guide", "vault/...", "config", "fault", "safetext"},
 		"faces use the vault and the data types below it, and never each other; the screen never talks to a server"},
 	{"setup", []string{"guide", "config", "vault", "vault/archive", "vault/store/disk", "vault/retention", "pg", "fault", "safetext"},
 		"set-up looks at server, keys and place before there is a vault, and writes what is chosen; the faces show it"},
-	{"config", []string{"pg", "vault/retention", "fault", "safetext"},
+	{"config", []string{"pg", "vault/retention", "vault/store/address", "nearest", "fault", "safetext"},
 		"the configuration composes the options of the rooms that use them"},
 
 	{"guide", []string{"vault", "vault/archive", "config", "fault", "safetext"},
@@ -45,7 +45,7 @@ var rooms = []room{
 		"the format knows nothing of servers, nor of what is done with an archive"},
 	{"vault/replicate", []string{"vault/archive", "vault/store", "fault", "safetext"},
 		"a copy knows archives and places, neither servers nor why it is made"},
-	{"vault/store/...", []string{"vault/store/...", "fault", "safetext"},
+	{"vault/store/...", []string{"vault/store/...", "nearest", "fault", "safetext"},
 		"a place keeps bytes and knows nothing of what they are"},
 	{"vault/retention", nil,
 		"retention is pure policy: no clock, no input or output, the standard library only"},
@@ -59,6 +59,7 @@ var rooms = []room{
 
 	{"sample", nil, "the sample database is SQL text"},
 	{"bench", []string{"vault/archive", "vault/store/..."}, "the bench sees pgvault from outside, as a user does; only archives by the thousand it makes itself"},
+	{"nearest", nil, "the word that was meant is found by the words alone"},
 	{"fault", nil, "every room returns these errors, so they depend on none"},
 	{"safetext", nil, "every room may use it, so it depends on none"},
 }

@@ -114,6 +114,8 @@ func pressKeys(t *terminal, r *screenResults) error {
 	}
 	t.quiet(600 * time.Millisecond)
 	for i := range keyPresses {
+		// As a held key comes, and never in step with the screen's frames.
+		t.quiet(30*time.Millisecond + time.Duration(i%7)*3*time.Millisecond)
 		took, err := t.answer([]string{"j", "k"}[i%2], ">") // the mark of the row that is chosen now
 		if err != nil {
 			return err

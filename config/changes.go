@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"pgvault/vault/retention"
+	"pgvault/vault/store/address"
 )
 
 // Change is one option that two configurations have differently, as a person
@@ -109,6 +110,16 @@ func optionText(v reflect.Value) string {
 		return FormatDuration(x)
 	case retention.Policy:
 		return FormatPolicy(x)
+	case Size:
+		if x == 0 {
+			return ""
+		}
+		return address.FormatSize(int64(x))
+	case Rate:
+		if x == 0 {
+			return ""
+		}
+		return address.FormatRate(int64(x))
 	case []string:
 		return strings.Join(x, ", ")
 	}

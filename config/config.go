@@ -59,6 +59,7 @@ type Defaults struct {
 	Keep   retention.Policy `toml:"keep"`    // for the retention preview
 	Verify string           `toml:"verify"`  // what each backup reaches by itself: stored, intact or readable
 	Jobs   int              `toml:"jobs"`    // workers of a restore
+	Copies []string         `toml:"copies"`  // names of the places that every archive is to lie in; none: all, in the order of the file
 }
 
 // Database is one entry, or what Config.Database made of it.
@@ -67,14 +68,26 @@ type Database struct {
 	Exclude          []string          `toml:"exclude"`            // globs that * leaves out
 	ExcludeTableData []string          `toml:"exclude_table_data"` // pg_dump patterns: the tables come without rows
 	MaxAge           time.Duration     `toml:"max_age"`
-	Keep             *retention.Policy `toml:"keep"` // replaces the default as a whole
+	Keep             *retention.Policy `toml:"keep"`   // replaces the default as a whole
+	Copies           []string          `toml:"copies"` // replaces the default as a whole
 }
 
 // Place is where archives lie.
 type Place struct {
-	Name string `toml:"name"`
-	URL  string `toml:"url"` // file:/path
+	Name        string        `toml:"name"`
+	URL         string        `toml:"url"`         // as address.Parse reads it
+	Credentials string        `toml:"credentials"` // where they come from: profile:NAME, file:PATH, systemd:NAME, instance; empty: where the service's own clients look
+	ObjectLock  time.Duration `toml:"object_lock"` // nobody can delete or replace an object for so long; 0: no lock
+	Limit       Rate          `toml:"limit"`       // of reading and writing together; 0: none
+	ReadBack    string        `toml:"read_back"`   // each, weekly or never; empty: as DefaultReadBack says
+	MinFree     Size          `toml:"min_free"`    // is to stay free there; 0: nothing is asked
 }
+
+// Size is a number of bytes, written "50GiB".
+type Size int64
+
+// Rate is a number of bytes per second, written "40MiB/s".
+type Rate int64
 
 // UI is how the screens look.
 type UI struct {

@@ -78,7 +78,9 @@ func TestExampleIsComplete(t *testing.T) {
 func TestTemplate(t *testing.T) {
 	yes := Values{
 		VaultName: "v1", Label: "TEST", Service: "backup", BinDir: "/bin", RecipientsFile: "/r", SigningKey: "/s", TrustedSigners: "/t",
-		AllowOneRecipient: true, Databases: []string{"*", "billing"}, Places: []Place{{"disk", "file:/b"}, {"two", "file:/c"}},
+		AllowOneRecipient: true, Databases: []string{"*", "billing"}, Places: []Place{
+			{Name: "disk", URL: "file:/b", MinFree: 50 << 30, ReadBack: "weekly"},
+			{Name: "two", URL: "s3://abc/c", Credentials: "profile:p", ObjectLock: 30 * 24 * time.Hour, Limit: 40 << 20, ReadBack: "never"}},
 	}
 	c := parse(t, string(Template(yes)))
 	want := Default()

@@ -45,8 +45,9 @@ const (
 // whenever a frame that Cut asked for has ended.
 func newPacker(w io.Writer, cut func()) (*packer, error) {
 	// The fastest level, but with entropy coding of literals that did not
-	// match: hex of bytea then shrinks by half at hardly any cost.
-	enc, err := zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(1<<20),
+	// match: hex of bytea then shrinks by half at hardly any cost. A window
+	// of 1 MiB makes 5 % less of it and takes a tenth longer.
+	enc, err := zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(256<<10),
 		zstd.WithAllLitEntropyCompression(true), zstd.WithEncoderConcurrency(1), zstd.WithZeroFrames(true))
 	if err != nil {
 		return nil, err

@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -136,7 +137,8 @@ func (d Dir) launchUnit(ctx context.Context, s Start, m startMessage) (string, e
 		at = "/"
 	}
 	unit := s.Name + "-" + hex.EncodeToString([]byte(filepath.Base(dir))[len("pgvault-start-"):])
-	args := []string{"--collect", "--quiet", "--no-ask-password", "--unit=" + unit, "--working-directory=" + at, "--property=KillMode=mixed", "--"}
+	args := []string{"--collect", "--quiet", "--no-ask-password", "--unit=" + unit, "--working-directory=" + at, "--property=KillMode=mixed",
+		"--nice=" + strconv.Itoa(backNice), "--"}
 	if os.Geteuid() != 0 {
 		args = append([]string{"--user"}, args...)
 	}
@@ -256,11 +258,25 @@ func Answer(address string, body any) (*Parent, error) {
 			}
 		}
 		if err == nil {
+			standBack()
 			return &Parent{conn: conn}, nil
 		}
 	}
 	_ = conn.Close()
 	return nil, &fault.Error{What: "the launcher's message could not be read", Left: "nothing was started", Do: "start it again", Code: fault.Usage, Err: err}
+}
+
+// backNice is the nice value of a runner that was launched: on a machine
+// that is busy with its work, a screen still answers keys at once.
+const backNice = 5
+
+// standBack gives this process and what it will start that nice value, where
+// it leads a group of its own: Linux sets threads one by one, but for a group
+// all of them. It can only be a courtesy, so that an error is none.
+func standBack() {
+	if unix.Getpgrp() == os.Getpid() {
+		_ = unix.Setpriority(unix.PRIO_PGRP, 0, backNice)
+	}
 }
 
 func reach(address string) (net.Conn, error) {

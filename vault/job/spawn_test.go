@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -90,7 +91,27 @@ func TestLaunchSession(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	checkNice(t, read(t, d, id).PID)
 	checkLaunched(t, d, id)
+}
+
+// checkNice: every thread of a runner stands back for who sits at a screen.
+func checkNice(t *testing.T, pid int) {
+	t.Helper()
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	if err != nil || len(threads) < 2 {
+		t.Fatalf("threads of %d: %v, %v", pid, threads, err)
+	}
+	for _, path := range threads {
+		src, err := os.ReadFile(path)
+		if err != nil {
+			continue // it has ended
+		}
+		_, rest, _ := strings.Cut(string(src), ") ")
+		if f := strings.Fields(rest); f[16] != strconv.Itoa(backNice) { // proc(5), field 19
+			t.Errorf("%s: nice %s", path, f[16])
+		}
+	}
 }
 
 // TestLaunchUnit: systemd's program is a stand-in that starts the runner with

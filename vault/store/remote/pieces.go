@@ -9,7 +9,8 @@ import (
 
 // Sizing says how large the pieces of an upload are, so that neither their
 // number nor the memory for small objects becomes too large. With an unknown
-// size they grow: they double each time that Parts/200 of them are done, until Most.
+// size they grow as slowly as lets 5 TiB fit: they double after a tenth of Parts,
+// or sooner.
 type Sizing struct {
 	First int64 // bytes of the first piece
 	Most  int64 // no piece is larger: what the service takes
@@ -31,8 +32,27 @@ func (s Sizing) Next(n int, size int64) int64 {
 		each = (each + mib - 1) / mib * mib
 		return min(max(each, s.First), s.Most)
 	}
-	double := max(s.Parts/200, 1)
-	return min(s.First<<min(n/double, 30), s.Most)
+	return min(s.First<<min(n/s.double(), 30), s.Most)
+}
+
+// goal is what pieces of an unknown number have to hold: the largest object
+// of most services, and far more than a database of one host.
+const goal = 5 << 40
+
+// double gives after how many pieces they become twice as large.
+func (s Sizing) double() int {
+	for _, share := range []int{10, 20, 50, 100} {
+		step := max(s.Parts/share, 1)
+		var sum int64
+		for n, each := 0, s.First; n < s.Parts && sum < goal; n += step {
+			sum += each * int64(min(step, s.Parts-n))
+			each = min(each*2, s.Most)
+		}
+		if sum >= goal {
+			return step
+		}
+	}
+	return max(s.Parts/200, 1)
 }
 
 // inMemory is how large a piece may be that is kept in memory.

@@ -13,7 +13,7 @@ import (
 const StallAfter = 60 * time.Second
 
 // errStalled is the cause of a read that was given up for its silence.
-var errStalled = errors.New("no byte came for a minute")
+var errStalled = errors.New("the service is silent")
 
 // OpenRange opens the bytes of one object from offset: length of them, or to
 // the end when length < 0. total is how many bytes the service says will
@@ -40,7 +40,10 @@ type Reader struct {
 // NewReader opens the range; errors of the first opening are returned at
 // once, when trying again has not helped.
 func NewReader(ctx context.Context, retry Retry, open OpenRange, offset, length int64) (*Reader, error) {
-	r := &Reader{ctx: ctx, open: open, retry: retry, stall: StallAfter, offset: offset, left: -1}
+	r := &Reader{ctx: ctx, open: open, retry: retry, stall: retry.Stall, offset: offset, left: -1}
+	if r.stall <= 0 {
+		r.stall = StallAfter
+	}
 	if length >= 0 {
 		r.left = length
 	}

@@ -13,6 +13,7 @@ import (
 type Retry struct {
 	Attempts    int           // in all; 0 means 6
 	First, Most time.Duration // 0 means 250 ms and 15 s
+	Stall       time.Duration // a connection silent for so long is dead; 0 means StallAfter
 
 	// Sleep waits, or gives ctx's error; nil is the clock.
 	Sleep func(ctx context.Context, d time.Duration) error

@@ -4,26 +4,34 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"testing"
 )
+
+// TB is what helpers here need of a testing.TB, so that a story that is not
+// a Go test can use them, too.
+type TB interface {
+	Helper()
+	Cleanup(func())
+	Fatalf(format string, args ...any)
+	TempDir() string
+}
 
 // Cache is where `make test` keeps the programs of servers that Debian does
 // not have: $PGVAULT_TEST_CACHE, else pgvault-test in the user's cache.
-func Cache(t testing.TB) string {
+func Cache(t TB) string {
 	t.Helper()
 	if dir := os.Getenv("PGVAULT_TEST_CACHE"); dir != "" {
 		return dir
 	}
 	dir, err := os.UserCacheDir()
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("the user's cache: %v", err)
 	}
 	return filepath.Join(dir, "pgvault-test")
 }
 
 // Program finds the program of a server: versitygw, fake-gcs-server,
 // azurite-blob, sshd, sftp-server. One that is missing fails the test.
-func Program(t testing.TB, name string) string {
+func Program(t TB, name string) string {
 	t.Helper()
 	cache := Cache(t)
 	for _, path := range []string{
