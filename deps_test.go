@@ -34,12 +34,12 @@ var rooms = []room{
 		"faces use the vault and the data types below it, and never each other; the screen never talks to a server"},
 	{"setup", []string{"guide", "config", "vault", "vault/archive", "vault/store/disk", "vault/retention", "pg", "fault", "safetext"},
 		"set-up looks at server, keys and place before there is a vault, and writes what is chosen; the faces show it"},
-	{"config", []string{"pg", "vault/retention", "vault/store/address", "nearest", "fault", "safetext"},
+	{"config", []string{"pg", "vault/retention", "vault/tell", "vault/store/address", "nearest", "fault", "safetext"},
 		"the configuration composes the options of the rooms that use them"},
 
 	{"guide", []string{"vault", "vault/archive", "config", "fault", "safetext"},
 		"a guide is data and logic: it knows neither terminal nor server, and both faces show it"},
-	{"vault", []string{"vault/archive", "vault/replicate", "vault/store/...", "vault/retention", "vault/job", "pg/...", "fault", "safetext"},
+	{"vault", []string{"vault/archive", "vault/replicate", "vault/store/...", "vault/retention", "vault/job", "vault/tell", "pg/...", "fault", "safetext"},
 		"the vault brings server, archive and place together and knows no face"},
 	{"vault/archive", []string{"vault/store", "fault", "safetext"},
 		"the format knows nothing of servers, nor of what is done with an archive"},
@@ -49,6 +49,8 @@ var rooms = []room{
 		"a place keeps bytes and knows nothing of what they are"},
 	{"vault/retention", nil,
 		"retention is pure policy: no clock, no input or output, the standard library only"},
+	{"vault/tell", []string{"safetext"},
+		"what carries an alert knows nothing of archives: it is told what to tell"},
 	{"vault/job", []string{"fault", "safetext"},
 		"a job is a process with a journal, whatever it does"},
 
@@ -79,6 +81,8 @@ var libraries = []room{
 	{"github.com/aws", []string{"vault/store/s3"}, "each cloud's client is in its own place's package"},
 	{"google.golang.org/api", []string{"vault/store/gcs"}, "each cloud's client is in its own place's package"},
 	{"github.com/Azure", []string{"vault/store/azure"}, "each cloud's client is in its own place's package"},
+	{"github.com/nicholas-fedor/shoutrrr", []string{"vault/tell"}, "addresses hold secrets, and one room keeps them"},
+	{"github.com/prometheus", []string{"vault/tell"}, "one room writes the metrics"},
 	{"github.com/pkg/sftp", []string{"vault/store/sftp"}, "each cloud's client is in its own place's package"},
 }
 

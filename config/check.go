@@ -45,6 +45,7 @@ func (l *loader) check(c *Config) {
 	}
 	l.checkDatabases(c.Databases, in("database"))
 	l.checkPlaces(c.Places, in("place"))
+	l.checkTell(c.Tell, in("tell"))
 }
 
 func (l *loader) oneOf(path, value string, allowed ...string) {

@@ -32,6 +32,7 @@ type Config struct {
 	Defaults  Defaults    `toml:"defaults"`
 	Databases []Database  `toml:"database"`
 	Places    []Place     `toml:"place"`
+	Tell      Tell        `toml:"tell"`
 	UI        UI          `toml:"ui"`
 
 	// File is where it was read from; empty for none.
@@ -51,6 +52,8 @@ type Keys struct {
 	SelfCheck         bool   `toml:"self_check"`          // read every backup back with a one-time key
 	AllowOneRecipient bool   `toml:"allow_one_recipient"` // else two or more are asked for
 	TrustedSigners    string `toml:"trusted_signers"`     // file of further public keys whose archives are trusted
+
+	DrillEvery time.Duration `toml:"drill_every"` // Health warns when no person's key was used for so long
 }
 
 // Defaults hold for every database; its own entry overrides them.
@@ -89,6 +92,14 @@ type Size int64
 // Rate is a number of bytes per second, written "40MiB/s".
 type Rate int64
 
+// Tell says who is told when something is the matter.
+type Tell struct {
+	OnFailure   []string      `toml:"on_failure"`   // addresses as tell.Check takes them; each may hold a secret
+	PingFile    string        `toml:"ping_file"`    // holds a watchdog's address, see tell.CheckPing
+	MetricsFile string        `toml:"metrics_file"` // is written for Prometheus' node_exporter
+	Reminder    time.Duration `toml:"reminder"`     // what stays the matter is told again after so long
+}
+
 // UI is how the screens look.
 type UI struct {
 	Times string `toml:"times"` // local or utc
@@ -109,13 +120,14 @@ func (u UI) Location() *time.Location {
 func Default() *Config {
 	return &Config{
 		Vault: Vault{Name: "main"},
-		Keys:  Keys{SelfCheck: true},
+		Keys:  Keys{SelfCheck: true, DrillEvery: 30 * 24 * time.Hour},
 		Defaults: Defaults{
 			MaxAge: 24 * time.Hour,
 			Keep:   retention.Policy{Last: 3, Daily: 7, Weekly: 4, Monthly: 6},
 			Verify: "readable",
 			Jobs:   1,
 		},
-		UI: UI{Times: "local", Mouse: true},
+		Tell: Tell{Reminder: 24 * time.Hour},
+		UI:   UI{Times: "local", Mouse: true},
 	}
 }
