@@ -85,8 +85,8 @@ func (r Rules) step(now time.Time, d *Decision) (Step, time.Time) {
 // without being asked for their number.
 const Share = 0.34
 
-// few is how many may go without that whatever their share.
-const few = 3
+// Few is how many may go without that whatever their share.
+const Few = 3
 
 // Excess names the databases of which a plan would mark or remove more than
 // Share at once: a policy that was mistyped looks like that. Their number of
@@ -102,7 +102,7 @@ func Excess(plan []Decision) map[string]int {
 	}
 	out := map[string]int{}
 	for name, n := range gone {
-		if n > few && float64(n) > Share*float64(all[name]) {
+		if n > Few && float64(n) > Share*float64(all[name]) {
 			out[name] = n
 		}
 	}
