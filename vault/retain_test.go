@@ -296,3 +296,43 @@ func TestTwoHostsRetain(t *testing.T) {
 		t.Fatalf("%+v", list)
 	}
 }
+
+// TestBackupRetains: a backup applies what somebody chose to keep, and only
+// that; a policy that would take much at once waits for a person.
+func TestBackupRetains(t *testing.T) {
+	create(t, "origin", "")
+	sql(t, "origin", "CREATE TABLE t AS SELECT 1 AS v")
+	w := newWorld(t)
+	w.db.Keep, w.db.Grace = retention.Policy{Last: 1}, 0
+	w.backup(BackupOptions{Database: "origin"}).ok(t)
+	w.backup(BackupOptions{Database: "origin"}).ok(t)
+	if slices.ContainsFunc(w.list(), func(a Archive) bool { return a.Expires != nil }) {
+		t.Fatal("nobody chose what to keep, and something is marked")
+	}
+	w.db.Removes = true
+	w.backup(BackupOptions{Database: "origin"}).ok(t) // marks two, whose grace is over at once
+	marked := 0
+	for _, a := range w.list() {
+		if a.Expires != nil {
+			marked++
+		}
+	}
+	if marked != 2 {
+		t.Fatalf("%d are marked", marked)
+	}
+	done := w.backup(BackupOptions{Database: "origin"})
+	done.ok(t)
+	if n := len(w.list()); n != 2 { // the new one, and the one before, marked now
+		t.Fatalf("%d are left", n)
+	}
+	if !slices.ContainsFunc(all[Notice](done), func(n Notice) bool { return strings.HasPrefix(n.Text, "retention removed ") }) {
+		t.Errorf("the run does not tell what it removed")
+	}
+	for i := range 12 {
+		w.fabricate(made{database: "origin", at: time.Now().AddDate(0, 0, -i-1), seq: int64(i + 1)})
+	}
+	done = w.backup(BackupOptions{Database: "origin"})
+	if n := len(w.list()); n != 15 || done.done.Warnings == 0 {
+		t.Errorf("a policy that takes 13 of 15 at once was applied: %d are left", n)
+	}
+}
