@@ -79,7 +79,7 @@ var libraries = []room{
 	{"github.com/spf13", []string{"cli"}, "only the command line knows cobra"},
 	{"github.com/BurntSushi/toml", []string{"config"}, "only the configuration knows TOML"},
 	{"github.com/aws", []string{"vault/store/s3"}, "each cloud's client is in its own place's package"},
-	{"google.golang.org/api", []string{"vault/store/gcs"}, "each cloud's client is in its own place's package"},
+	{"golang.org/x/oauth2", []string{"vault/store/gcs"}, "each cloud's client is in its own place's package"},
 	{"github.com/Azure", []string{"vault/store/azure"}, "each cloud's client is in its own place's package"},
 	{"github.com/nicholas-fedor/shoutrrr", []string{"vault/tell"}, "addresses hold secrets, and one room keeps them"},
 	{"github.com/prometheus", []string{"vault/tell"}, "one room writes the metrics"},
