@@ -47,7 +47,7 @@ var rooms = []room{
 		"a place keeps bytes and knows nothing of what they are"},
 	{"vault/retention", nil,
 		"retention is pure policy: no clock, no input or output, the standard library only"},
-	{"vault/schedule", nil,
+	{"vault/schedule", []string{"safetext"},
 		"a schedule is pure: no clock, no input or output"},
 	{"timer", []string{"vault/schedule", "fault", "safetext"},
 		"what systemd and cron are told, and what they have; it knows neither vault nor configuration"},
