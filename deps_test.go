@@ -28,29 +28,48 @@ type room struct {
 var rooms = []room{
 	{"main", []string{"cli", "tui", "fault"},
 		"main parses nothing and knows nothing: it chooses a face and gives an exit code"},
+<<<<<<< HEAD
 	{"cli", []string{"setup", "timer", "guide", "vault/...", "pg/...", "config", "sample", "fault", "safetext"},
+=======
+	{"cli", []string{"setup", "guide", "vault/...", "pg/...", "config", "sample", "nearest", "fault", "safetext"},
+>>>>>>> merge4
 		"faces use the vault and the data types below it, and never each other"},
 	{"tui", []string{"setup", "guide", "vault/...", "config", "fault", "safetext"},
 		"faces use the vault and the data types below it, and never each other; the screen never talks to a server"},
 	{"setup", []string{"guide", "config", "timer", "vault", "vault/archive", "vault/store/disk", "vault/retention", "vault/schedule", "pg", "fault", "safetext"},
 		"set-up looks at server, keys and place before there is a vault, and writes what is chosen; the faces show it"},
+<<<<<<< HEAD
 	{"config", []string{"pg", "vault/retention", "vault/schedule", "fault", "safetext"},
+=======
+	{"config", []string{"pg", "vault/retention", "vault/tell", "vault/store/address", "nearest", "fault", "safetext"},
+>>>>>>> merge4
 		"the configuration composes the options of the rooms that use them"},
 
 	{"guide", []string{"vault", "vault/archive", "config", "fault", "safetext"},
 		"a guide is data and logic: it knows neither terminal nor server, and both faces show it"},
+<<<<<<< HEAD
 	{"vault", []string{"vault/archive", "vault/store/...", "vault/retention", "vault/schedule", "vault/job", "pg/...", "fault", "safetext"},
+=======
+	{"vault", []string{"vault/archive", "vault/replicate", "vault/store/...", "vault/retention", "vault/job", "vault/tell", "pg/...", "fault", "safetext"},
+>>>>>>> merge4
 		"the vault brings server, archive and place together and knows no face"},
 	{"vault/archive", []string{"vault/store", "fault", "safetext"},
 		"the format knows nothing of servers, nor of what is done with an archive"},
-	{"vault/store/...", []string{"vault/store/...", "fault", "safetext"},
+	{"vault/replicate", []string{"vault/archive", "vault/store", "fault", "safetext"},
+		"a copy knows archives and places, neither servers nor why it is made"},
+	{"vault/store/...", []string{"vault/store/...", "nearest", "fault", "safetext"},
 		"a place keeps bytes and knows nothing of what they are"},
 	{"vault/retention", nil,
 		"retention is pure policy: no clock, no input or output, the standard library only"},
+<<<<<<< HEAD
 	{"vault/schedule", []string{"safetext"},
 		"a schedule is pure: no clock, no input or output"},
 	{"timer", []string{"vault/schedule", "fault", "safetext"},
 		"what systemd and cron are told, and what they have; it knows neither vault nor configuration"},
+=======
+	{"vault/tell", []string{"safetext"},
+		"what carries an alert knows nothing of archives: it is told what to tell"},
+>>>>>>> merge4
 	{"vault/job", []string{"fault", "safetext"},
 		"a job is a process with a journal, whatever it does"},
 
@@ -61,6 +80,7 @@ var rooms = []room{
 
 	{"sample", nil, "the sample database is SQL text"},
 	{"bench", []string{"vault/archive", "vault/store/..."}, "the bench sees pgvault from outside, as a user does; only archives by the thousand it makes itself"},
+	{"nearest", nil, "the word that was meant is found by the words alone"},
 	{"fault", nil, "every room returns these errors, so they depend on none"},
 	{"safetext", nil, "every room may use it, so it depends on none"},
 }
@@ -82,6 +102,8 @@ var libraries = []room{
 	{"github.com/aws", []string{"vault/store/s3"}, "each cloud's client is in its own place's package"},
 	{"google.golang.org/api", []string{"vault/store/gcs"}, "each cloud's client is in its own place's package"},
 	{"github.com/Azure", []string{"vault/store/azure"}, "each cloud's client is in its own place's package"},
+	{"github.com/nicholas-fedor/shoutrrr", []string{"vault/tell"}, "addresses hold secrets, and one room keeps them"},
+	{"github.com/prometheus", []string{"vault/tell"}, "one room writes the metrics"},
 	{"github.com/pkg/sftp", []string{"vault/store/sftp"}, "each cloud's client is in its own place's package"},
 }
 

@@ -150,7 +150,7 @@ func (p *program) root() *cobra.Command {
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
 	root.AddCommand(p.backupCmd(), p.listCmd(), p.showCmd(), p.verifyCmd(), p.restoreCmd(), p.dumpCmd(),
-		p.statusCmd(), p.retentionCmd(), p.pinCmd(), p.unpinCmd(), p.deleteCmd(), p.jobCmd(), p.unlockCmd(), p.initCmd(), p.configCmd(), p.demoCmd(), p.versionCmd())
+		p.statusCmd(), p.retentionCmd(), p.pinCmd(), p.unpinCmd(), p.deleteCmd(), p.placeCmd(), p.jobCmd(), p.unlockCmd(), p.initCmd(), p.configCmd(), p.demoCmd(), p.versionCmd())
 	return root
 }
 

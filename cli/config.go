@@ -3,6 +3,8 @@ package cli
 import (
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -11,6 +13,7 @@ import (
 	"pgvault/pg"
 	"pgvault/safetext"
 	"pgvault/vault/archive"
+	"pgvault/vault/store/address"
 )
 
 func (p *program) configCmd() *cobra.Command {
@@ -25,7 +28,8 @@ func (p *program) configCmd() *cobra.Command {
 	show := &cobra.Command{
 		Use:   "show",
 		Short: "Print the configuration file",
-		Long:  "Prints the file that is used, with its path first. pgvault -c FILE names another.",
+		Long: "Prints the file that is used, with its path first. pgvault -c FILE names another.\n" +
+			"Of the addresses in [tell] only the scheme and the host are shown.",
 		Args:  usageArgs(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
 			conf, err := p.load()
@@ -38,7 +42,7 @@ func (p *program) configCmd() *cobra.Command {
 			}
 			src, err := os.ReadFile(conf.File)
 			if err == nil {
-				fmt.Fprintf(p.stdout, "# %s\n%s", safetext.Line(conf.File), src)
+				fmt.Fprintf(p.stdout, "# %s\n%s", safetext.Line(conf.File), config.Hide(src))
 			}
 			return err
 		},
@@ -79,11 +83,57 @@ func (p *program) configCheck(cmd *cobra.Command, _ []string) error {
 	_, err = archive.LoadSigner(s.conf.Keys.SigningKey)
 	report("signing key", err, s.conf.Keys.SigningKey)
 	for _, place := range s.conf.Places {
-		_, err := openPlace(place.URL, config.StateDir(s.conf.File))
-		report("place", err, place.Name+" "+place.URL)
+		_, err := openPlace(cmd.Context(), place, config.StateDir(s.conf.File))
+		report("place", err, placeDoes(s.conf, place))
 	}
 	p.checkServer(cmd, s.conf, report)
 	return first
+}
+
+// placeDoes says what a place is asked to do.
+func placeDoes(conf *config.Config, place config.Place) string {
+	a, err := address.Parse(place.URL)
+	if err != nil {
+		return place.Name
+	}
+	home, copies := 0, 0
+	names := []string{"*"}
+	for _, d := range conf.Databases {
+		if d.Name != "*" {
+			names = append(names, d.Name)
+		}
+	}
+	for _, name := range names {
+		switch i := slices.Index(conf.Database(name).Copies, place.Name); {
+		case i == 0:
+			home++
+		case i > 0:
+			copies++
+		}
+	}
+	does := []string{"no database's archives go there: see copies ="}
+	switch {
+	case home == len(names):
+		does[0] = "backups are written here"
+	case copies == len(names):
+		does[0] = "gets a copy of every archive"
+	case home+copies > 0:
+		does[0] = fmt.Sprintf("gets the archives of some databases (%d of %d entries)", home+copies, len(names))
+	}
+	if a.Scheme != address.File {
+		does = append(does, "credentials: "+firstOf(place.Credentials, "where the service's own clients look"))
+	}
+	if place.ObjectLock > 0 {
+		does = append(does, "locked for "+config.FormatDuration(place.ObjectLock))
+	}
+	if place.Limit > 0 {
+		does = append(does, "at most "+address.FormatRate(int64(place.Limit)))
+	}
+	if place.MinFree > 0 {
+		does = append(does, address.FormatSize(int64(place.MinFree))+" stay free")
+	}
+	does = append(does, "read back: "+readBack(place, a))
+	return place.Name + " " + a.String() + ": " + strings.Join(does, "; ")
 }
 
 func (p *program) checkServer(cmd *cobra.Command, conf *config.Config, report func(string, error, string)) {

@@ -1,13 +1,15 @@
 package cli
 
 import (
+	"context"
 	"os"
 
 	"pgvault/config"
 	"pgvault/fault"
 	"pgvault/vault"
 	"pgvault/vault/store"
-	"pgvault/vault/store/disk"
+	"pgvault/vault/store/address"
+	"pgvault/vault/store/kinds"
 )
 
 // session is a configuration and the vault it describes.
@@ -64,7 +66,7 @@ func (p *program) vaultConfig(conf *config.Config) vault.Config {
 		Select: conf.Select,
 		Of: func(name string) vault.Database {
 			d := conf.Database(name)
-			return vault.Database{ExcludeTableData: d.ExcludeTableData, MaxAge: d.MaxAge, Keep: *d.Keep, Verify: vault.Proof(conf.Defaults.Verify), Jobs: conf.Defaults.Jobs}
+			return vault.Database{Copies: d.Copies, ExcludeTableData: d.ExcludeTableData, MaxAge: d.MaxAge, Keep: *d.Keep, Verify: vault.Proof(conf.Defaults.Verify), Jobs: conf.Defaults.Jobs}
 		},
 	}
 	for _, d := range conf.Databases {
@@ -72,24 +74,21 @@ func (p *program) vaultConfig(conf *config.Config) vault.Config {
 			c.Configured = append(c.Configured, d.Name)
 		}
 	}
-	if len(conf.Places) > 0 {
-		c.PlaceName = conf.Places[0].Name
-		c.Place, c.PlaceErr = openPlace(conf.Places[0].URL, c.StateDir)
+	for _, place := range conf.Places {
+		at := vault.Place{Name: place.Name, ReadBack: vault.ReadBack(place.ReadBack), MinFree: int64(place.MinFree)}
+		at.Store, at.Err = openPlace(context.Background(), place, c.StateDir)
+		c.Places = append(c.Places, at)
 	}
 	return c
 }
 
-// openPlace opens a place by its address. Every kind of place is named
-// here, so that what is linked can be seen. Who may only look trusts the
-// folder of the user whose vault it is.
-func openPlace(url, state string) (store.Store, error) {
-	open := func() (*disk.Disk, error) { return disk.Open(url) }
+// openPlace opens a place as the configuration describes it; nothing is
+// connected yet. Who may only look trusts the folder of the user whose vault
+// it is.
+func openPlace(ctx context.Context, place config.Place, state string) (store.Store, error) {
+	o := address.Options{Credentials: place.Credentials, ObjectLock: place.ObjectLock}
 	if owner, _, ok := vault.StateOwner(state); ok && owner != os.Geteuid() {
-		open = func() (*disk.Disk, error) { return disk.OpenToRead(url, owner) }
+		o.Owner = &owner
 	}
-	d, err := open()
-	if err != nil {
-		return nil, err
-	}
-	return d, nil
+	return kinds.Parse(ctx, place.URL, o, int64(place.Limit))
 }

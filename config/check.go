@@ -1,7 +1,6 @@
 package config
 
 import (
-	"net/url"
 	"path"
 	"regexp"
 	"slices"
@@ -46,6 +45,7 @@ func (l *loader) check(c *Config) {
 	}
 	l.checkDatabases(c.Databases, in("database"))
 	l.checkPlaces(c.Places, in("place"))
+	l.checkTell(c.Tell, in("tell"))
 }
 
 func (l *loader) oneOf(path, value string, allowed ...string) {
@@ -85,58 +85,6 @@ func (l *loader) checkDatabases(list []Database, base string) {
 	}
 }
 
-func (l *loader) checkPlaces(list []Place, base string) {
-	names, folders := map[string]bool{}, map[string]bool{}
-	for i, pl := range list {
-		pName, pURL := sub(index(base, i), "name"), sub(index(base, i), "url")
-		switch {
-		case pl.Name == "":
-			l.at(pName, "a place without a name")
-		case !plainName.MatchString(pl.Name):
-			l.at(pName, "place name %.60q: 1 to 63 letters, digits, dots, _ and -, not beginning with a dot or -", l.raw[pName])
-		case names[pl.Name]:
-			l.at(pName, "the place %.60q comes twice", l.raw[pName])
-		}
-		names[pl.Name] = true
-		folder, why := placeFolder(pl.URL)
-		switch {
-		case why != "" && l.raw[pURL] != pl.URL:
-			l.at(pURL, "url %.80q: with its variables it is not of the form file:/path/to/folder; only file: exists in this version", l.raw[pURL])
-		case why != "":
-			l.at(pURL, "url: %s", why)
-		case folders[folder]:
-			l.at(pURL, "two places have the folder of url %.80q", l.raw[pURL])
-		}
-		folders[folder] = true
-	}
-}
-
-// placeFolder gives the folder of a place's URL, or why it is none.
-func placeFolder(place string) (folder, why string) {
-	const form = "write file:/path/to/folder"
-	scheme, _, ok := strings.Cut(place, ":")
-	switch {
-	case place == "":
-		return "", "it is missing; " + form
-	case !ok || strings.Contains(scheme, "/"):
-		return "", "only file: exists in this version; " + form
-	case !strings.EqualFold(scheme, "file"):
-		return "", "only file: exists in this version, not " + scheme + ":; " + form
-	}
-	u, err := url.Parse(place)
-	switch {
-	case err != nil:
-		return "", "it is not a URL; " + form + ", with %XX for odd characters"
-	case u.User != nil || u.Host != "" && u.Host != "localhost":
-		return "", "file: names a folder on this machine; " + form
-	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
-		return "", "file: has no options; in a folder's name write ? as %3F and # as %23"
-	case !strings.HasPrefix(u.Path, "/"):
-		return "", "the path is not absolute; " + form
-	}
-	return path.Clean(u.Path), ""
-}
-
 // fromEnvironment takes over what applications call their settings, where
 // the file says nothing.
 func (l *loader) fromEnvironment(c *Config, tree map[string]any) {
@@ -146,14 +94,8 @@ func (l *loader) fromEnvironment(c *Config, tree map[string]any) {
 	if name := get("DB_DATABASE"); name != "" && len(c.Databases) == 0 {
 		c.Databases = []Database{{Name: name}}
 	}
-	if dir := get("BACKUP_DIR"); dir != "" && len(c.Places) == 0 {
-		if strings.HasPrefix(dir, "/") {
-			dir = (&url.URL{Scheme: "file", OmitHost: true, Path: dir}).String()
-		}
-		if _, why := placeFolder(dir); why != "" {
-			l.problem(noFile, "the environment variable BACKUP_DIR is neither an absolute path nor file:/path/to/folder")
-		}
-		c.Places = []Place{{Name: "disk", URL: dir}}
+	if len(c.Places) == 0 {
+		c.Places = l.placesOf(get)
 	}
 	defaults, _ := tree["defaults"].(map[string]any)
 	if days := get("BACKUP_RETENTION_DAYS"); days != "" && defaults["keep"] == nil {

@@ -9,7 +9,7 @@ import (
 
 // Database gives what holds for one database: its own entry, else the entry
 // "*", with the defaults where they say nothing. MaxAge and Keep of the
-// result are always set, Name is name, Exclude is empty. An entry of its own
+// result are always set, Copies names at least one place where there is one, Name is name, Exclude is empty. An entry of its own
 // takes nothing over from "*".
 func (c *Config) Database(name string) Database {
 	d := Database{}
@@ -27,6 +27,15 @@ func (c *Config) Database(name string) Database {
 	if d.MaxAge == 0 {
 		d.MaxAge = c.Defaults.MaxAge
 	}
+	if len(d.Copies) == 0 {
+		d.Copies = c.Defaults.Copies
+	}
+	if len(d.Copies) == 0 {
+		for _, p := range c.Places {
+			d.Copies = append(d.Copies, p.Name)
+		}
+	}
+	d.Copies = slices.Clone(d.Copies)
 	keep := c.Defaults.Keep
 	if d.Keep != nil {
 		keep = *d.Keep

@@ -32,6 +32,7 @@ type Config struct {
 	Defaults  Defaults    `toml:"defaults"`
 	Databases []Database  `toml:"database"`
 	Places    []Place     `toml:"place"`
+	Tell      Tell        `toml:"tell"`
 	UI        UI          `toml:"ui"`
 
 	// File is where it was read from; empty for none.
@@ -51,6 +52,8 @@ type Keys struct {
 	SelfCheck         bool   `toml:"self_check"`          // read every backup back with a one-time key
 	AllowOneRecipient bool   `toml:"allow_one_recipient"` // else two or more are asked for
 	TrustedSigners    string `toml:"trusted_signers"`     // file of further public keys whose archives are trusted
+
+	DrillEvery time.Duration `toml:"drill_every"` // Health warns when no person's key was used for so long
 }
 
 // Defaults hold for every database; its own entry overrides them.
@@ -59,6 +62,7 @@ type Defaults struct {
 	Keep   retention.Policy `toml:"keep"`    // for the retention preview
 	Verify string           `toml:"verify"`  // what each backup reaches by itself: stored, intact or readable
 	Jobs   int              `toml:"jobs"`    // workers of a restore
+	Copies []string         `toml:"copies"`  // names of the places that every archive is to lie in; none: all, in the order of the file
 }
 
 // Database is one entry, or what Config.Database made of it.
@@ -67,13 +71,33 @@ type Database struct {
 	Exclude          []string          `toml:"exclude"`            // globs that * leaves out
 	ExcludeTableData []string          `toml:"exclude_table_data"` // pg_dump patterns: the tables come without rows
 	MaxAge           time.Duration     `toml:"max_age"`
-	Keep             *retention.Policy `toml:"keep"` // replaces the default as a whole
+	Keep             *retention.Policy `toml:"keep"`   // replaces the default as a whole
+	Copies           []string          `toml:"copies"` // replaces the default as a whole
 }
 
 // Place is where archives lie.
 type Place struct {
-	Name string `toml:"name"`
-	URL  string `toml:"url"` // file:/path
+	Name        string        `toml:"name"`
+	URL         string        `toml:"url"`         // as address.Parse reads it
+	Credentials string        `toml:"credentials"` // where they come from: profile:NAME, file:PATH, systemd:NAME, instance; empty: where the service's own clients look
+	ObjectLock  time.Duration `toml:"object_lock"` // nobody can delete or replace an object for so long; 0: no lock
+	Limit       Rate          `toml:"limit"`       // of reading and writing together; 0: none
+	ReadBack    string        `toml:"read_back"`   // each, weekly or never; empty: as DefaultReadBack says
+	MinFree     Size          `toml:"min_free"`    // is to stay free there; 0: nothing is asked
+}
+
+// Size is a number of bytes, written "50GiB".
+type Size int64
+
+// Rate is a number of bytes per second, written "40MiB/s".
+type Rate int64
+
+// Tell says who is told when something is the matter.
+type Tell struct {
+	OnFailure   []string      `toml:"on_failure"`   // addresses as tell.Check takes them; each may hold a secret
+	PingFile    string        `toml:"ping_file"`    // holds a watchdog's address, see tell.CheckPing
+	MetricsFile string        `toml:"metrics_file"` // is written for Prometheus' node_exporter
+	Reminder    time.Duration `toml:"reminder"`     // what stays the matter is told again after so long
 }
 
 // UI is how the screens look.
@@ -96,13 +120,14 @@ func (u UI) Location() *time.Location {
 func Default() *Config {
 	return &Config{
 		Vault: Vault{Name: "main"},
-		Keys:  Keys{SelfCheck: true},
+		Keys:  Keys{SelfCheck: true, DrillEvery: 30 * 24 * time.Hour},
 		Defaults: Defaults{
 			MaxAge: 24 * time.Hour,
 			Keep:   retention.Policy{Last: 3, Daily: 7, Weekly: 4, Monthly: 6},
 			Verify: "readable",
 			Jobs:   1,
 		},
-		UI: UI{Times: "local", Mouse: true},
+		Tell: Tell{Reminder: 24 * time.Hour},
+		UI:   UI{Times: "local", Mouse: true},
 	}
 }

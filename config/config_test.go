@@ -2,9 +2,11 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -71,13 +73,14 @@ mouse = false
 	want := &Config{
 		Vault:    Vault{Name: "main", Label: "PROD"},
 		Server:   pg.Settings{Service: "backup", Globals: &yes},
-		Keys:     Keys{RecipientsFile: "/etc/pgvault/recipients.txt", SigningKey: "/k/signing_key"},
+		Keys:     Keys{RecipientsFile: "/etc/pgvault/recipients.txt", SigningKey: "/k/signing_key", DrillEvery: 30 * 24 * time.Hour},
 		Defaults: Defaults{MaxAge: 36 * time.Hour, Verify: "intact", Jobs: 4, Keep: retention.Policy{Daily: 7, Within: 14 * day}},
 		Databases: []Database{
 			{Name: "*", Exclude: []string{"postgres", "*_test"}},
 			{Name: "host=evil", MaxAge: 2 * time.Hour, Keep: &retention.Policy{Hourly: 24}},
 		},
 		Places: []Place{{Name: "disk", URL: "file:/backup/x"}},
+		Tell:   Tell{Reminder: 24 * time.Hour},
 		UI:     UI{Times: "utc"},
 		File:   "/etc/pgvault/config.toml",
 	}
@@ -187,6 +190,88 @@ func TestLoad(t *testing.T) {
 	}
 	if _, err := Parse(make([]byte, maxSize+1), "f", nil); err == nil {
 		t.Error("a file over the limit is accepted")
+	}
+}
+
+func TestPlaceOptions(t *testing.T) {
+	c := parse(t, `
+[defaults]
+copies = ["s3", "disk"]
+[[database]]
+name = "own"
+copies = ["nas"]
+[[place]]
+name = "disk"
+url = "file:/backup"
+min_free = "50GiB"
+[[place]]
+name = "s3"
+url = "s3://acme-pgbackup/main?region=eu-central-1"
+credentials = "profile:pgvault"
+object_lock = "30d"
+limit = "40MiB/s"
+[[place]]
+name = "nas"
+url = "sftp://pgvault@nas/pg"
+credentials = "file:nas_key"
+read_back = "never"
+`)
+	want := []Place{
+		{Name: "disk", URL: "file:/backup", MinFree: 50 << 30},
+		{Name: "s3", URL: "s3://acme-pgbackup/main?region=eu-central-1", Credentials: "profile:pgvault", ObjectLock: 30 * day, Limit: 40 << 20},
+		{Name: "nas", URL: "sftp://pgvault@nas/pg", Credentials: "file:/etc/pgvault/nas_key", ReadBack: "never"},
+	}
+	if !reflect.DeepEqual(c.Places, want) {
+		t.Errorf("got  %+v\nwant %+v", c.Places, want)
+	}
+	if a, b := c.Database("own").Copies, c.Database("other").Copies; !slices.Equal(a, []string{"nas"}) || !slices.Equal(b, []string{"s3", "disk"}) {
+		t.Errorf("copies of own %q, of others %q", a, b)
+	}
+	c.Defaults.Copies = nil
+	if all := c.Database("other").Copies; !slices.Equal(all, []string{"disk", "s3", "nas"}) {
+		t.Errorf("copies without a word: %q", all)
+	}
+	old := *c
+	old.Places = slices.Clone(c.Places)
+	old.Places[0].MinFree, old.Places[1].Limit = 0, 1<<20
+	if got := fmt.Sprint(Changes(&old, c)); got != "[place disk.min_free (none) > 50GiB place s3.limit 1MiB/s > 40MiB/s]" {
+		t.Errorf("changes: %s", got)
+	}
+}
+
+// TestBucketFromEnvironment: what an application's .env says of S3 makes a
+// place beside BACKUP_DIR's.
+func TestBucketFromEnvironment(t *testing.T) {
+	for _, c := range []struct {
+		vars []string
+		want string
+	}{
+		{[]string{"S3_BACKUP_BUCKET", "acme-backup"}, "s3://acme-backup"},
+		{[]string{"S3_BACKUP_BUCKET", "acme-backup/db/", "AWS_REGION", "eu-west-1"}, "s3://acme-backup/db?region=eu-west-1"},
+		{[]string{"S3_BACKUP_BUCKET", "s3://acme-backup?region=a", "AWS_REGION", "b"}, "s3://acme-backup?region=a"},
+		{[]string{"S3_BACKUP_BUCKET", "acme-backup", "AWS_ENDPOINT_URL", "https://minio:9000"}, "s3://acme-backup?endpoint=https://minio:9000&path_style=true"},
+		{[]string{"S3_BACKUP_BUCKET", "acme-backup", "AWS_ENDPOINT_URL", "x", "AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1/"}, "s3://acme-backup?endpoint=http://127.0.0.1:1/&path_style=true"},
+	} {
+		conf := parse(t, "", c.vars...)
+		if len(conf.Places) != 1 || conf.Places[0] != (Place{Name: "s3", URL: c.want}) {
+			t.Errorf("%q: %+v", c.vars, conf.Places)
+		}
+	}
+	c := parse(t, "[defaults]\ncopies = [\"s3\", \"disk\"]", "S3_BACKUP_BUCKET", "acme-backup", "BACKUP_DIR", "/b")
+	if len(c.Places) != 2 || c.Places[0].Name != "disk" || c.Places[1].Name != "s3" {
+		t.Errorf("%+v", c.Places)
+	}
+	if c = parse(t, "[[place]]\nname = \"p\"\nurl = \"file:/own\"", "S3_BACKUP_BUCKET", "acme-backup"); len(c.Places) != 1 {
+		t.Errorf("the file does not win: %+v", c.Places)
+	}
+	for _, bad := range [][]string{
+		{"S3_BACKUP_BUCKET", "Acme"}, {"S3_BACKUP_BUCKET", "gs://acme"}, {"S3_BACKUP_BUCKET", "k:hunter2@acme"}, {"AWS_REGION", "hunter2 x", "S3_BACKUP_BUCKET", "acme"},
+		{"AWS_ENDPOINT_URL", "http://h", "S3_BACKUP_BUCKET", "acme"}, {"AWS_ENDPOINT_URL", "https://u:hunter2@h", "S3_BACKUP_BUCKET", "acme"},
+	} {
+		_, err := Parse(nil, "f", env(bad...))
+		if err == nil || !strings.Contains(err.Error(), "environment variable "+bad[0]) || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%q: %v", bad, err)
+		}
 	}
 }
 

@@ -65,11 +65,33 @@ func TestErrors(t *testing.T) {
 		{"[[place]] # <-\nname = \"a\"", "url: it is missing"},
 		{"[[place]] # <-\nurl = \"file:/a\"", "a place without a name"},
 		{"[[place]]\nname = \"a b\" # <-\nurl = \"file:/a\"", `place name "a b"`},
-		{"[[place]]\nname = \"a\"\nurl = \"s3://bucket/x\" # <-", "only file: exists in this version, not s3:"},
-		{"[[place]]\nname = \"a\"\nurl = \"/backup\" # <-", "only file: exists in this version; write file:/path"},
+		{"[[place]]\nname = \"a\"\nurl = \"s4://bucket/x\" # <-", `url: there is no kind of place "s4"; did you mean "s3"?`},
+		{"[[place]]\nname = \"a\"\nurl = \"s3://bucket/x?regoin=eu\" # <-", `url: unknown option "regoin"; did you mean "region"?`},
+		{"[[place]]\nname = \"a\"\nurl = \"s3://u:hunter2@bucket/x\" # <-", `url: an address holds no password`},
+		{"[[place]]\nname = \"a\"\nurl = \"/backup\" # <-", "does not begin with the kind of place; write file:/path"},
+		{"[[place]]\nname = \"a\"\nurl = \"s3://abc/x\"\n[[place]]\nname = \"b\"\nurl = \"s3://abc/x/?region=eu-west-1\" # <-", "two places have the address"},
 		{"[[place]]\nname = \"a\"\nurl = \"file:backup\" # <-", "not absolute"},
 		{"[[place]]\nname = \"a\"\nurl = \"file:/a\"\n[[place]]\nname = \"a\" # <-\nurl = \"file:/b\"", `the place "a" comes twice`},
-		{"[[place]]\nname = \"a\"\nurl = \"file:/a\"\n[[place]]\nname = \"b\"\nurl = \"file:///a/\" # <-", "two places have the folder"},
+		{"[[place]]\nname = \"a\"\nurl = \"file:/a\"\n[[place]]\nname = \"b\"\nurl = \"file:///a/\" # <-", "two places have the address"},
+
+		{"[[place]]\nname = \"a\"\nurl = \"s3://abc\"\ncredentials = \"hunter2\" # <-", "must be profile:NAME or file:PATH or systemd:NAME or instance; never a secret itself"},
+		{"[[place]]\nname = \"a\"\nurl = \"s3://abc\"\ncredentials = \"instance:x\" # <-", "must be profile:NAME"},
+		{"[[place]]\nname = \"a\"\nurl = \"gs://abc\"\ncredentials = \"profile:x\" # <-", "credentials for gs: must be file:PATH"},
+		{"[[place]]\nname = \"a\"\nurl = \"file:/a\"\ncredentials = \"file:/k\" # <-", "file: takes none"},
+		{"[[place]]\nname = \"a\"\nurl = \"s3://abc\"\ncredentials = \"file:\" # <-", "needs the path of a file"},
+		{"[[place]]\nname = \"a\"\nurl = \"s3://abc\"\ncredentials = \"systemd:../x\" # <-", "systemd: needs a name"},
+		{"[[place]]\nname = \"a\"\nurl = \"sftp://h/x\"\nobject_lock = \"30d\" # <-", "sftp: cannot lock objects"},
+		{"[[place]]\nname = \"a\"\nurl = \"s3://abc\"\nmin_free = \"1GiB\" # <-", "s3: does not tell how much is free"},
+		{"[[place]]\nname = \"a\"\nurl = \"file:/a\"\nmin_free = 50 # <-", "min_free must be a size in quotes"},
+		{"[[place]]\nname = \"a\"\nurl = \"file:/a\"\nmin_free = \"50\" # <-", `min_free = "50": not a size such as`},
+		{"[[place]]\nname = \"a\"\nurl = \"file:/a\"\nlimit = \"40MiB\" # <-", "not a rate such as"},
+		{"[[place]]\nname = \"a\"\nurl = \"file:/a\"\nlimit = \"40B/s\" # <-", "at least 16KiB/s"},
+		{"[[place]]\nname = \"a\"\nurl = \"file:/a\"\nread_back = \"daily\" # <-", `read_back = "daily": it must be one of each, weekly, never`},
+		{"[defaults]\ncopies = [\"disc\"] # <-\n[[place]]\nname = \"disk\"\nurl = \"file:/a\"", `copies: "disc" is the name of no place; did you mean "disk"?`},
+		{"[defaults]\ncopies = [\"disk\", \"disk\"] # <-\n[[place]]\nname = \"disk\"\nurl = \"file:/a\"", "twice"},
+		{"[defaults]\ncopies = [] # <-", "copies is empty"},
+		{"[defaults]\ncopies = [\"disk\"] # <-", "there is no [[place]]"},
+		{"[[place]]\nname = \"disk\"\nurl = \"file:/a\"\n[[database]]\nname = \"x\"\ncopies = [\"dsik\"] # <-", `did you mean "disk"?`},
 
 		{"[vault]\nlabel = \"${NOT_SET}\" # <-", "label: the environment variable NOT_SET is not set"},
 		{"[vault]\nlabel = \"${A\" # <-", "is not of the form ${NAME}"},
@@ -178,7 +200,7 @@ func textOptions(t reflect.Type, prefix string) (files []string) {
 			ft = ft.Elem()
 		}
 		switch {
-		case ft == durationType || ft.Kind() == reflect.String:
+		case ft == durationType || ft == sizeType || ft == rateType || ft.Kind() == reflect.String:
 			files = append(files, prefix+key+" = VALUE\n")
 		case ft.Kind() == reflect.Struct:
 			files = append(files, textOptions(ft, prefix+key+".")...)
@@ -200,17 +222,4 @@ func textOptions(t reflect.Type, prefix string) (files []string) {
 		}
 	}
 	return files
-}
-
-func TestDistance(t *testing.T) {
-	for _, c := range []struct {
-		a, b string
-		want int
-	}{
-		{"", "", 0}, {"a", "", 1}, {"abc", "abc", 0}, {"recipents", "recipients", 1}, {"ulr", "url", 1}, {"kitten", "sitting", 3},
-	} {
-		if got := distance(c.a, c.b); got != c.want {
-			t.Errorf("distance(%q, %q) = %d, want %d", c.a, c.b, got, c.want)
-		}
-	}
 }

@@ -10,12 +10,16 @@ import (
 	"strings"
 	"time"
 
+	"pgvault/nearest"
 	"pgvault/vault/retention"
+	"pgvault/vault/store/address"
 )
 
 var (
 	durationType = reflect.TypeFor[time.Duration]()
 	policyType   = reflect.TypeFor[retention.Policy]()
+	sizeType     = reflect.TypeFor[Size]()
+	rateType     = reflect.TypeFor[Rate]()
 )
 
 // maxDuration bounds durations at a hundred years.
@@ -42,7 +46,7 @@ func (l *loader) fillStruct(dst reflect.Value, tree map[string]any, path string)
 			l.fill(dst.Field(i), tree[key], p)
 			continue
 		}
-		l.at(p, "unknown key %.60q; %s", key, suggestion(key, slices.Sorted(maps.Keys(fields))))
+		l.at(p, "unknown key %.60q; %s", key, nearest.Hint(key, slices.Sorted(maps.Keys(fields))))
 	}
 }
 
@@ -51,6 +55,10 @@ func (l *loader) fill(dst reflect.Value, v any, path string) {
 	switch {
 	case dst.Type() == durationType:
 		l.fillDuration(dst, v, path)
+	case dst.Type() == sizeType:
+		l.fillBytes(dst, v, path, `a size in quotes, such as "50GiB"`, address.ParseSize)
+	case dst.Type() == rateType:
+		l.fillBytes(dst, v, path, `a rate in quotes, such as "40MiB/s"`, address.ParseRate)
 	case dst.Kind() == reflect.Pointer:
 		dst.Set(reflect.New(dst.Type().Elem()))
 		l.fill(dst.Elem(), v, path)
@@ -144,6 +152,24 @@ func (l *loader) fillDuration(dst reflect.Value, v any, path string) {
 		return
 	}
 	dst.SetInt(int64(d))
+}
+
+func (l *loader) fillBytes(dst reflect.Value, v any, path, want string, parse func(string) (int64, error)) {
+	s, ok := v.(string)
+	if !ok {
+		l.wrongType(path, want, v)
+		return
+	}
+	text, ok := l.text(s, path)
+	if !ok {
+		return
+	}
+	n, err := parse(text)
+	if err != nil {
+		l.at(path, "%s = %.60q: %v", last(path), s, err)
+		return
+	}
+	dst.SetInt(n)
 }
 
 // text gives a string with ${…} replaced.

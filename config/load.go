@@ -72,7 +72,8 @@ func openFault(path string, err error) error {
 // for names relative to it. environ looks up one environment variable, as
 // os.LookupEnv does; nil knows none. Where the file says nothing, these count:
 // DB_HOST, DB_PORT, DB_USERNAME, DB_PASSWORD (into Server), DB_DATABASE (the
-// only database), BACKUP_DIR (a place named "disk"), BACKUP_RETENTION_DAYS
+// only database), BACKUP_DIR (a place named "disk"), S3_BACKUP_BUCKET with
+// AWS_REGION and AWS_ENDPOINT_URL (a place named "s3"), BACKUP_RETENTION_DAYS
 // (keep within). All errors are *fault.Error with the code Usage.
 func Parse(src []byte, file string, environ func(string) (string, bool)) (*Config, error) {
 	if environ == nil {
@@ -97,8 +98,11 @@ func Parse(src []byte, file string, environ func(string) (string, bool)) (*Confi
 		l.absolute(&c.Keys.RecipientsFile)
 		l.absolute(&c.Keys.SigningKey)
 		l.absolute(&c.Keys.TrustedSigners)
+		l.absolute(&c.Tell.PingFile)
+		l.absolute(&c.Tell.MetricsFile)
 		l.check(c)
 		l.fromEnvironment(c, tree)
+		l.checkCopies(c)
 	}
 	if err := l.fault(); err != nil {
 		return nil, err

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"pgvault/vault/retention"
+	"pgvault/vault/store/address"
 )
 
 // Values are what set-up has chosen; what is empty stays a comment.
@@ -67,6 +68,7 @@ func Template(v Values) []byte {
 		t.section("[[place]]")
 		t.option("name", p.Name, "", "")
 		t.option("url", p.URL, "", "")
+		t.place(p)
 	}
 	if len(v.Places) == 0 {
 		t.section("# [[place]]")
@@ -97,6 +99,25 @@ func (t *template) databases(names, exclude []string) {
 			}
 			t.line("exclude         = [" + strings.Join(quoted, ", ") + "]")
 		}
+	}
+}
+
+// place writes the options that are set, and where nothing is, a hint.
+func (t *template) place(p Place) {
+	if p.Credentials != "" {
+		t.option("credentials", p.Credentials, "", "")
+	}
+	if p.ObjectLock > 0 {
+		t.option("object_lock", FormatDuration(p.ObjectLock), "", "")
+	}
+	if p.Limit > 0 {
+		t.option("limit", address.FormatRate(int64(p.Limit)), "", "")
+	}
+	if p.ReadBack != "" {
+		t.option("read_back", p.ReadBack, "", "")
+	}
+	if p.MinFree > 0 {
+		t.option("min_free", address.FormatSize(int64(p.MinFree)), "", "")
 	}
 }
 

@@ -78,14 +78,16 @@ func TestExampleIsComplete(t *testing.T) {
 func TestTemplate(t *testing.T) {
 	yes := Values{
 		VaultName: "v1", Label: "TEST", Service: "backup", BinDir: "/bin", RecipientsFile: "/r", SigningKey: "/s", TrustedSigners: "/t",
-		AllowOneRecipient: true, Databases: []string{"*", "billing"}, Places: []Place{{"disk", "file:/b"}, {"two", "file:/c"}},
+		AllowOneRecipient: true, Databases: []string{"*", "billing"}, Places: []Place{
+			{Name: "disk", URL: "file:/b", MinFree: 50 << 30, ReadBack: "weekly"},
+			{Name: "two", URL: "s3://abc/c", Credentials: "profile:p", ObjectLock: 30 * 24 * time.Hour, Limit: 40 << 20, ReadBack: "never"}},
 	}
 	c := parse(t, string(Template(yes)))
 	want := Default()
 	want.File = c.File
 	want.Vault = Vault{"v1", "TEST"}
 	want.Server.Service, want.Server.BinDir = "backup", "/bin"
-	want.Keys = Keys{"/r", "/s", true, true, "/t"}
+	want.Keys = Keys{"/r", "/s", true, true, "/t", want.Keys.DrillEvery}
 	want.Databases = []Database{{Name: "*"}, {Name: "billing"}}
 	want.Places = yes.Places
 	if !reflect.DeepEqual(c, want) {

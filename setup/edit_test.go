@@ -66,7 +66,7 @@ func openVault(t *testing.T, path, state string, readOnly bool) *vault.Vault {
 	}
 	t.Cleanup(func() { place.Close() })
 	return vault.New(vault.Config{
-		Name: conf.Vault.Name, Version: "test", Server: conf.Server, StateDir: state, ReadOnly: readOnly, Place: place, PlaceName: "disk",
+		Name: conf.Vault.Name, Version: "test", Server: conf.Server, StateDir: state, ReadOnly: readOnly, Places: []vault.Place{{Name: "disk", Store: place}},
 		RecipientsFile: conf.Keys.RecipientsFile, SigningKey: conf.Keys.SigningKey, SelfCheck: true, Select: conf.Select,
 		Of: func(name string) vault.Database {
 			d := conf.Database(name)

@@ -149,7 +149,7 @@ func TestCheckPlace(t *testing.T) {
 		place, state, want string
 	}{
 		{"", "x", "no place"},
-		{"s3://bucket/x", "x", "only file:"},
+		{"s3://bucket/x", "x", "no folder on this machine"},
 		{filepath.Join(dir, "new", "deep"), "ok", "will be made"},
 		{mine, "ok", "empty"},
 		{"file:" + mine, "ok", "empty"},

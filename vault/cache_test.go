@@ -18,7 +18,7 @@ import (
 func (w *world) settle() {
 	w.t.Helper()
 	until(w.t, "all files have a stamp", func() bool {
-		infos, err := w.conf.Place.List(w.t.Context(), "")
+		infos, err := w.store().List(w.t.Context(), "")
 		if err != nil {
 			w.t.Fatal(err)
 		}
@@ -64,7 +64,7 @@ func TestListingIsRemembered(t *testing.T) {
 		t.Fatalf("nothing is remembered yet: %+v, %v", l, err)
 	}
 	want := w.fresh(w.vault())
-	w.conf.Place = gone{w.conf.Place}
+	w.setPlace(gone{w.store()})
 	l, err := w.vault().Listing(t.Context(), false)
 	if err != nil || !l.Cached || l.At.IsZero() || !same(t, l.Archives, want) {
 		t.Errorf("remembered: %+v, %v\nlisted: %+v", l, err, want)
@@ -170,7 +170,7 @@ func TestRememberedIsTakenOver(t *testing.T) {
 	w.fabricate(made{database: "shop", at: noon, proof: ProofReadable})
 	w.settle()
 	want := w.fresh(w.vault())
-	w.conf.Place = onlyLists{w.conf.Place, t}
+	w.setPlace(onlyLists{w.store(), t})
 	if got := w.fresh(w.vault()); !same(t, got, want) {
 		t.Errorf("taken over: %+v\nlisted: %+v", got, want)
 	}
@@ -179,7 +179,7 @@ func TestRememberedIsTakenOver(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	w.conf.Place = w.disk()
+	w.setPlace(w.disk())
 	if got := w.fresh(w.vault()); !same(t, got, want) {
 		t.Errorf("with a listing that cannot be read: %+v", got)
 	}
@@ -192,7 +192,9 @@ func TestDecisionsDoNotTrustWhatIsRemembered(t *testing.T) {
 	id := w.fabricate(made{database: "shop", at: noon})
 	v := w.vault()
 	w.fresh(v)
-	v.listed.archives[0].State = "damaged"
+	for _, r := range v.listed {
+		r.archives[0].State = "damaged"
+	}
 	p, err := v.PlanDelete(t.Context(), id)
 	if err != nil || p.Refused == "" {
 		t.Errorf("%+v, %v", p, err)

@@ -45,19 +45,19 @@ func TestDeleteKilled(t *testing.T) {
 		second := w.fabricate(made{database: "shop", at: noon.Add(1), seq: 2})
 		w.fabricate(made{database: "shop", at: noon.Add(2), seq: 3})
 		foreign := "main/wiki/20250601T000000Z-0001/" + archive.MainPart
-		if err := archive.Publish(t.Context(), w.conf.Place, foreign, []byte("half a dump")); err != nil {
+		if err := archive.Publish(t.Context(), w.store(), foreign, []byte("half a dump")); err != nil {
 			t.Fatal(err)
 		}
-		place := w.conf.Place
+		place := w.store()
 		left := after
-		w.conf.Place = dying{place, &left}
+		w.setPlace(dying{place, &left})
 		v := w.vault()
 		p, err := v.PlanDelete(t.Context(), id)
 		if err != nil {
 			t.Fatal(err)
 		}
 		killed := v.Delete(t.Context(), p)
-		w.conf.Place = place
+		w.setPlace(place)
 		list := w.list()
 		there := slices.IndexFunc(list, func(a Archive) bool { return a.ID == id })
 		if there >= 0 && list[there].State != "good" {

@@ -40,7 +40,7 @@ func (w *world) signer() *archive.Signer {
 // fabricate puts an archive into the place and gives its id.
 func (w *world) fabricate(m made) string {
 	w.t.Helper()
-	id, err := fabricate(w.t, w.conf.Place, w.signer(), m)
+	id, err := fabricate(w.t, w.store(), w.signer(), m)
 	if err != nil {
 		w.t.Fatal(err)
 	}

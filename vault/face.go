@@ -29,23 +29,46 @@ type Archive struct {
 	Tags          []string      `json:"tags,omitempty"`
 	Proofs        []ProofRecord `json:"proofs,omitempty"`
 
-	digest string // SHA-256 of the manifest
+	digest string    // SHA-256 of the manifest; empty: it could not be believed
+	locked time.Time // as one place has it: before when it cannot be deleted
 }
 
-// Copy is one place's copy of an archive.
+// Copy is one place's copy of an archive, or that there is none where one
+// ought to be.
 type Copy struct {
-	Place string `json:"place"`
-	State string `json:"state"` // good or damaged
+	Place  string `json:"place"`
+	State  string `json:"state"`            // one of the Copy words
+	Reason string `json:"reason,omitempty"` // why State is not good, in words
+	// ReadBack is when all of it was last read back in this place, and right;
+	// nil: never.
+	ReadBack *time.Time `json:"read_back"`
+	// LockedUntil is before when nobody can delete it; nil: it is not locked,
+	// or that is not known.
+	LockedUntil *time.Time `json:"locked_until,omitempty"`
+	// Known is when the place said so, if it does not answer now: what is
+	// remembered. nil: it was asked for this listing.
+	Known *time.Time `json:"known,omitempty"`
 }
+
+// The states of a copy. Only CopyGood counts as a copy.
+const (
+	CopyGood       = "good"
+	CopyDamaged    = "damaged"    // its bytes are not the archive's, or a proof on it failed
+	CopyMissing    = "missing"    // the place answers and has none, though it ought to
+	CopyIncomplete = "incomplete" // some of its objects are there, its manifest is not
+	CopyUnknown    = "unknown"    // the place does not answer, and nothing is remembered
+	CopyForeign    = "foreign"    // no trusted key signed it
+)
 
 // ProofRecord is one line of an archive's history of proofs.
 type ProofRecord struct {
 	At     time.Time `json:"at"`
 	Level  Proof     `json:"level"`
-	Result string    `json:"result"` // ok or failed
-	By     string    `json:"by"`     // user@host, or "self-check"
-	Key    string    `json:"key"`    // which identity opened it
-	Note   string    `json:"note"`   // "112 of 112 tables equal"
+	Result string    `json:"result"`          // ok or failed
+	By     string    `json:"by"`              // user@host, or "self-check"
+	Key    string    `json:"key"`             // which identity opened it
+	Note   string    `json:"note"`            // "112 of 112 tables equal"
+	Place  string    `json:"place,omitempty"` // whose copy was read; empty: the one that it lies beside
 }
 
 // DatabaseStatus is one row of status.
@@ -88,6 +111,7 @@ type Desk interface {
 type BackupOptions struct {
 	Database string
 	Tags     []string
+	NoCopy   bool // make no copies in other places after it
 
 	job *lockedJob // the job that this run is of, nil for none
 }
@@ -96,12 +120,14 @@ type BackupOptions struct {
 type VerifyOptions struct {
 	ID         string // archive id or latest:DB
 	Level      Proof  // intact, readable or restored
+	Place      string // whose copy; empty: the best one
 	Identities Identities
 }
 
 // RestoreOptions say what to restore and where to.
 type RestoreOptions struct {
 	ID          string // archive id or latest:DB
+	Place       string // whose copy; empty: the best one
 	ToNew       string // new database to create; empty: a proposed name
 	ToEmpty     string // or an existing, empty one
 	Tables      []string
@@ -125,6 +151,7 @@ type Identities struct {
 // engine applies the very same.
 type RestorePlan struct {
 	Archive Archive
+	Place   string // whose copy is read
 	Target  string
 	Empty   bool // the target exists already and is empty
 	Tables  []string

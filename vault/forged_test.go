@@ -32,7 +32,7 @@ func TestListingFindsForged(t *testing.T) {
 	}
 	folder := func(i int) string { return archive.Folder("main", fmt.Sprint("db", i%4), ids[i]) }
 	change(folder(forged)+archive.ManifestName, `"rows": 6002`, `"rows": 6003`)
-	infos, err := w.conf.Place.List(t.Context(), folder(unproven))
+	infos, err := w.store().List(t.Context(), folder(unproven))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -125,7 +125,7 @@ func (w *world) fabricateWith(m made) string {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	id, err := fabricate(w.t, w.conf.Place, s, m)
+	id, err := fabricate(w.t, w.store(), s, m)
 	if err != nil {
 		w.t.Fatal(err)
 	}

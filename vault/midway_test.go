@@ -189,7 +189,7 @@ func TestPlaceFillsUp(t *testing.T) {
 	c := makeVictim(t, settings(), "victim")
 	create(t, "origin", "")
 	w := newWorld(t)
-	w.conf.Place = w.small(t, 2<<20)
+	w.setPlace(w.small(t, 2<<20))
 	w.backup(BackupOptions{Database: "origin"}).ok(t)
 	e := w.backup(BackupOptions{Database: "victim"}).failed(t, fault.NoSpace)
 	if !strings.Contains(e.Left, "unchanged") && !strings.Contains(e.Left, "no archive") && !strings.Contains(e.Left, "nothing") {

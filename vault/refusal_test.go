@@ -29,10 +29,10 @@ func TestBackupRefused(t *testing.T) {
 		}},
 		{"no signing key", fault.Usage, "signing key", func(t *testing.T, w *world) { os.Remove(w.path("signing")) }},
 		{"signing key open to others", fault.Usage, "others may read it", func(t *testing.T, w *world) { os.Chmod(w.path("signing"), 0o644) }},
-		{"no place", fault.NoVault, "place", func(t *testing.T, w *world) { w.conf.Place = nil }},
+		{"no place", fault.NoVault, "place", func(t *testing.T, w *world) { w.conf.Places = nil }},
 		{"place gone", fault.PlaceUnreachable, "place", func(t *testing.T, w *world) {
 			_, err := disk.Open(w.path("gone"))
-			w.conf.Place, w.conf.PlaceErr = nil, err
+			w.conf.Places = []Place{{Name: "disk", Err: err}}
 		}},
 		{"state folder unusable", fault.Failed, "state folder", func(t *testing.T, w *world) { w.write("file", ""); w.conf.StateDir = w.path("file") }},
 		{"read-only", fault.Refused, "read-only", func(t *testing.T, w *world) { w.conf.ReadOnly = true }},
@@ -48,7 +48,7 @@ func TestBackupRefused(t *testing.T) {
 				os.WriteFile(filepath.Join(w.conf.Server.BinDir, p), []byte("#!/bin/sh\necho '"+p+" (PostgreSQL) 12.3'\n"), 0o755)
 			}
 		}},
-		{"no room", fault.NoSpace, "", func(t *testing.T, w *world) { w.conf.Place = w.small(t, 1<<20) }},
+		{"no room", fault.NoSpace, "", func(t *testing.T, w *world) { w.setPlace(w.small(t, 1<<20)) }},
 	} {
 		t.Run(f.name, func(t *testing.T) {
 			w := newWorld(t)
@@ -61,7 +61,7 @@ func TestBackupRefused(t *testing.T) {
 			if strings.Contains(p.err.Error()+e.What+e.Why+e.Left+e.Do, "AGE-SECRET-KEY") {
 				t.Error("the error repeats a secret key")
 			}
-			if w.conf.Place != nil {
+			if w.store() != nil {
 				w.nothingMade(t, c, 0)
 			}
 			quiet(t)

@@ -62,9 +62,10 @@ func TestChosenTables(t *testing.T) {
 	a := w.list()[0]
 
 	t.Run("with what it needs", func(t *testing.T) {
-		count := &counting{Store: w.conf.Place, read: map[string]int64{}}
+		count := &counting{Store: w.store(), read: map[string]int64{}}
 		w2 := *w
-		w2.t, w2.conf.Place = t, count
+		w2.t = t
+		w2.setPlace(count)
 		plan := w2.plan(RestoreOptions{ID: a.ID, ToNew: "some", Tables: []string{"s.order"}})
 		for _, want := range []string{"fk constraint", "trigger", "rule", "policy"} {
 			if !slices.ContainsFunc(plan.Left, func(l string) bool { return strings.HasPrefix(l, want) }) {

@@ -43,7 +43,7 @@ func (w *world) nothingMade(t *testing.T, c canary, archives int) {
 	if l := w.list(); len(l) != archives {
 		t.Errorf("%d archives are listed, %d expected: %+v", len(l), archives, l)
 	}
-	infos, err := w.conf.Place.List(context.Background(), "main/")
+	infos, err := w.store().List(context.Background(), "main/")
 	for _, i := range infos {
 		if err == nil && strings.HasSuffix(i.Name, "/manifest.json") {
 			if archives--; archives < 0 {

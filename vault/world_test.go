@@ -51,8 +51,8 @@ func newWorld(t testing.TB) *world {
 		t.Fatal(err)
 	}
 	w.ids = Identities{Files: []string{w.path("duty")}}
-	w.conf = Config{Name: "main", Version: "test", Server: settings(), PlaceName: "disk", StateDir: w.path("state"), SelfCheck: true,
-		RecipientsFile: w.path("recipients"), SigningKey: w.path("signing"), Place: w.disk(),
+	w.conf = Config{Name: "main", Version: "test", Server: settings(), StateDir: w.path("state"), SelfCheck: true,
+		RecipientsFile: w.path("recipients"), SigningKey: w.path("signing"), Places: []Place{{Name: "disk", Store: w.disk()}},
 		Of:     func(string) Database { return w.db },
 		Select: func(all []string) []string { return all }}
 	return w
@@ -67,6 +67,17 @@ func (w *world) disk() store.Store {
 	}
 	return d
 }
+
+// store is the first place, nil where none is configured.
+func (w *world) store() store.Store {
+	if len(w.conf.Places) == 0 {
+		return nil
+	}
+	return w.conf.Places[0].Store
+}
+
+// setPlace makes s the only place.
+func (w *world) setPlace(s store.Store) { w.conf.Places = []Place{{Name: "disk", Store: s}} }
 
 func (w *world) write(name, text string) {
 	w.t.Helper()

@@ -32,11 +32,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/url"
 	"os"
 	"os/user"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -45,6 +43,7 @@ import (
 
 	"pgvault/fault"
 	"pgvault/safetext"
+	"pgvault/vault/store/address"
 )
 
 // The modes of what is made, in a place of one user and in one whose group
@@ -70,47 +69,32 @@ type Disk struct {
 	noTmpfile, noRename bool
 }
 
-var scheme = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*:`)
-
 // Path gives the absolute folder that a URL (file:/path, file:///path, with
 // %XX for odd bytes) or a plain path means. Its errors are *fault.Error with
 // the code Usage.
 func Path(place string) (string, error) {
-	shown := place
 	bad := func(why string) error {
 		return &fault.Error{
 			Op: "place", Code: fault.Usage,
-			What: fmt.Sprintf("the place %q cannot be used", shown), Why: why,
+			What: "this place is no folder on this machine", Why: why,
 			Left: "Nothing was changed.",
 			Do:   "Write it as file:/path/to/folder.",
 		}
 	}
-	path := place
-	if s := scheme.FindString(place); s != "" {
-		if !strings.EqualFold(s, "file:") {
-			shown = s + "…" // the rest may hold a password
-			return "", bad("only file: exists in this version, not " + s)
-		}
-		u, err := url.Parse(place)
+	if address.HasScheme(place) {
+		a, err := address.Parse(place)
 		switch {
 		case err != nil:
-			return "", bad("it is not a URL: " + errors.Unwrap(err).Error())
-		case u.User != nil:
-			shown = u.Redacted()
-			return "", bad("file: takes no user")
-		case u.Host != "" && u.Host != "localhost":
-			return "", bad("file: names a folder on this machine, not on " + u.Host)
-		case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
-			return "", bad("file: has no options; in a folder's name write ? as %3F and # as %23")
-		case !strings.HasPrefix(u.Path, "/"):
-			return "", bad("the path is not absolute")
+			return "", err
+		case a.Scheme != address.File:
+			return "", bad("it is a place of the kind " + a.Scheme)
 		}
-		path = u.Path
+		return a.Path, nil
 	}
-	if path == "" || strings.ContainsRune(path, 0) {
-		return "", bad("it is empty or holds a NUL byte")
+	if place == "" || strings.ContainsRune(place, 0) {
+		return "", bad("its path is empty or holds a NUL byte")
 	}
-	abs, err := filepath.Abs(path)
+	abs, err := filepath.Abs(place)
 	if err != nil {
 		return "", bad(err.Error())
 	}
@@ -240,7 +224,7 @@ func (d *Disk) writable() error {
 }
 
 // String gives the place as a URL.
-func (d *Disk) String() string { return "file:" + (&url.URL{Path: d.path}).EscapedPath() }
+func (d *Disk) String() string { return address.Address{Scheme: address.File, Path: d.path}.String() }
 
 // Close frees the handle on the folder. Readers and writers that are open
 // stay usable.

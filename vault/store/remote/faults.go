@@ -76,3 +76,10 @@ func Words(s string) string {
 	}
 	return string(r)
 }
+
+// LockFault is the error of a place whose objects cannot be locked as the
+// configuration asks for; do says how they could.
+func LockFault(place, name, do string, err error) error {
+	return &fault.Error{Op: "place", Code: fault.Refused, What: fmt.Sprintf("cannot lock %s in %s", name, place), Why: Words(err.Error()),
+		Left: "Nothing new is visible; without its lock an object is not kept.", Do: do, Err: err}
+}

@@ -197,8 +197,10 @@ func TestSizing(t *testing.T) {
 			t.Errorf("%+v: pieces of %d for an object of %d", c.s, largest, c.size)
 		}
 	}
-	if first := (Sizing{First: 8 * mib, Most: 5 * gib, Parts: 10000}).Next(49, -1); first != 8*mib {
-		t.Errorf("the fiftieth piece of an object of unknown size has %d bytes already", first)
+	for n, want := range map[int]int64{999: 8 * mib, 1000: 16 * mib, 2000: 32 * mib} { // 8 and 24 GiB went before
+		if got := (Sizing{First: 8 * mib, Most: 5 * gib, Parts: 10000}).Next(n, -1); got != want {
+			t.Errorf("piece %d of an object of unknown size has %d bytes, want %d", n, got, want)
+		}
 	}
 }
 
@@ -225,8 +227,15 @@ func TestBufferBeyondMemory(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, _ = b.Write([]byte("short"))
+	late := b.Reader()
 	if got, err := io.ReadAll(b.Reader()); string(got) != "short" || err != nil {
 		t.Fatalf("%q, %v", got, err)
+	}
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(late); len(got) > 0 || err != nil { // its memory is not there any more
+		t.Fatalf("after Close: %q, %v", got, err)
 	}
 }
 

@@ -171,7 +171,7 @@ func testWriteThenRead(t *testing.T, s store.Store) {
 			t.Fatalf("Stat = %+v, %v", info, err)
 		}
 		list, err := s.List(t.Context(), fmt.Sprintf("main/db/a%d/", i))
-		if err != nil || len(list) != 1 || list[0] != info {
+		if err != nil || len(list) != 1 || list[0].Name != name || list[0].Size != int64(n) {
 			t.Fatalf("List = %+v, %v", list, err)
 		}
 	}

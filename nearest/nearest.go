@@ -1,15 +1,17 @@
-package config
+// Package nearest finds the word that was probably meant.
+package nearest
 
 import (
 	"fmt"
 	"strings"
 )
 
-// suggestion ends the message about an unknown key.
-func suggestion(key string, known []string) string {
-	best, near := "", max(2, len(key)/3)+1
+// Hint ends the message about a word that is not known: the known word that
+// was probably meant, else all of them.
+func Hint(word string, known []string) string {
+	best, near := "", max(2, len(word)/3)+1
 	for _, k := range known {
-		if d := distance(strings.ToLower(key), k); d < near {
+		if d := distance(strings.ToLower(word), k); d < near {
 			best, near = k, d
 		}
 	}
@@ -23,7 +25,7 @@ func suggestion(key string, known []string) string {
 // neighbour to get from a to b (optimal string alignment).
 func distance(a, b string) int {
 	if len(a) > 100 {
-		return len(a) // no key is near that
+		return len(a) // no word is near that
 	}
 	rows := make([][]int, len(a)+1)
 	for i := range rows {

@@ -1,0 +1,2 @@
+// Package gcs is the place kind "gs:": a bucket of Google Cloud Storage.
+package gcs
