@@ -43,6 +43,9 @@ type Config struct {
 type Vault struct {
 	Name  string `toml:"name"`  // part of every object's name: letters, digits, . _ -
 	Label string `toml:"label"` // shown inverse on every page, such as PROD
+	// Timezone is where schedules are counted, such as Europe/Berlin; empty:
+	// the host's own zone.
+	Timezone string `toml:"timezone"`
 }
 
 // Keys says who can read the archives and what signs them.
@@ -58,6 +61,10 @@ type Keys struct {
 
 // Defaults hold for every database; its own entry overrides them.
 type Defaults struct {
+	// Schedule is when backups start, as schedule.Parse reads it; empty or
+	// NoSchedule: they do not by themselves.
+	Schedule string `toml:"schedule"`
+
 	MaxAge time.Duration    `toml:"max_age"` // a newest archive older than this is late
 	Keep   retention.Policy `toml:"keep"`    // for the retention preview
 	Verify string           `toml:"verify"`  // what each backup reaches by itself: stored, intact or readable
@@ -70,6 +77,7 @@ type Database struct {
 	Name             string            `toml:"name"`               // "*": all that accept connections
 	Exclude          []string          `toml:"exclude"`            // globs that * leaves out
 	ExcludeTableData []string          `toml:"exclude_table_data"` // pg_dump patterns: the tables come without rows
+	Schedule         string            `toml:"schedule"`           // replaces the default; NoSchedule: none
 	MaxAge           time.Duration     `toml:"max_age"`
 	Keep             *retention.Policy `toml:"keep"`   // replaces the default as a whole
 	Copies           []string          `toml:"copies"` // replaces the default as a whole
