@@ -32,6 +32,7 @@ type backup struct {
 	once     *archive.OneTime
 	programs pg.Programs
 	before   *Archive // the newest archive of this database, nil for the first
+	like     *Archive // the newest that is as whole as this one is to be, nil for none
 	snapshot *pg.Snapshot
 	catalog  *pg.Catalog
 	sealer   *archive.Sealer
@@ -55,12 +56,13 @@ func (v *Vault) Backup(ctx context.Context, o BackupOptions, sink Sink) error {
 		}
 	}
 	b.run = newRun(sink, v.now, RunStarted{Kind: KindBackup, ID: id, Database: o.Database, Stages: stages})
-	err = b.finish(ctx, b.do(ctx))
-	if b.vf == nil && o.Database != "" { // it failed before it came to the vault
-		b.vf, _ = v.vaultFile(context.WithoutCancel(ctx), nil)
+	b.run.ending = func(err error) { // whoever is told of the end sees it remembered
+		if b.vf == nil && o.Database != "" { // it failed before it came to the vault
+			b.vf, _ = v.vaultFile(context.WithoutCancel(ctx), nil)
+		}
+		v.rememberEnd(b.vf, o.Database, err)
 	}
-	v.rememberEnd(b.vf, o.Database, err)
-	return err
+	return b.finish(ctx, b.do(ctx))
 }
 
 func (b *backup) do(ctx context.Context) error {
@@ -89,12 +91,14 @@ func (b *backup) do(ctx context.Context) error {
 	if err := b.dump(ctx); err != nil {
 		return err
 	}
+	b.judge()
 	b.enter(StageSeal)
 	if err := b.seal(ctx); err != nil {
 		b.discard(ctx)
 		return err
 	}
 	b.done.Proof = ProofStored
+	b.lookAhead(ctx)
 	b.left = "archive " + b.id + " is there, whole as it was written; it is not yet proven readable"
 	b.v.rememberRun(b.vf, b.o.Database, &b.contents, b.manifest.Finished)
 	if !b.v.c.SelfCheck {
@@ -159,6 +163,7 @@ func (b *backup) findBefore(ctx context.Context) error {
 			b.before = &list[i]
 		}
 	}
+	b.like = lastLike(list, len(b.conf.ExcludeTableData) > 0)
 	return nil
 }
 

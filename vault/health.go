@@ -29,7 +29,16 @@ func (v *Vault) Report(ctx context.Context) (*Health, error) {
 }
 
 func (v *Vault) healthOf(ctx context.Context, l Listing, listErr error) (*Health, error) {
-	f := healthFacts{now: v.now(), places: len(v.Places())}
+	f, err := v.facts(ctx, l, listErr)
+	if err != nil {
+		return nil, err
+	}
+	return f.health(), ctx.Err()
+}
+
+// facts gathers what Health is told from.
+func (v *Vault) facts(ctx context.Context, l Listing, listErr error) (*healthFacts, error) {
+	f := &healthFacts{now: v.now(), places: len(v.Places())}
 	if listErr != nil && fault.CodeOf(listErr) != fault.NoVault {
 		l, _ = v.remembered()
 	}
@@ -49,7 +58,8 @@ func (v *Vault) healthOf(ctx context.Context, l Listing, listErr error) (*Health
 	f.askRuns(ctx, v)
 	f.place = v.placeHealth(ctx, l, listErr)
 	f.keys, f.keysErr = v.recipientNames()
-	return f.health(), ctx.Err()
+	f.askState(v)
+	return f, ctx.Err()
 }
 
 // remembered is the last listing, from memory or the state folder.
@@ -125,7 +135,7 @@ func keyUsed(list []Archive) *time.Time {
 	var at *time.Time
 	for _, a := range list {
 		for _, p := range a.Proofs {
-			if p.Result == "ok" && p.Key != "" && p.Key != archive.OneTimeName && p.Level.Rank() >= ProofReadable.Rank() && (at == nil || p.At.After(*at)) {
+			if p.Result == "ok" && p.Key != "" && p.Key != archive.OneTimeName && (p.Level == ProofHeader || p.Level.Rank() >= ProofReadable.Rank()) && (at == nil || p.At.After(*at)) {
 				t := p.At
 				at = &t
 			}

@@ -93,6 +93,7 @@ func (v *Vault) backupWork(o BackupOptions) work {
 		if r.run != nil {
 			o.job = &lockedJob{r.run.ID(), r.ready}
 		}
+		r.more = o.More
 		err := v.Backup(ctx, o, r.tell)
 		if err == nil {
 			_, _ = v.refresh(ctx) // whoever looks next finds it remembered; without that they look themselves
@@ -138,6 +139,7 @@ func (v *Vault) runJob(ctx context.Context, o Order, actor Actor, parent *job.Pa
 type recorder struct {
 	v      *Vault
 	order  Order
+	more   bool // others follow in the same run, and the last of them tells of all
 	actor  Actor
 	parent *job.Parent
 	run    *job.Run // nil: no folder could be made
@@ -160,6 +162,7 @@ func (r *recorder) tell(e Event) {
 			r.sink(e)
 			return
 		}
+		e = r.alert(d)
 	}
 	r.record(e)
 	r.sink(e)
@@ -222,6 +225,7 @@ func (r *recorder) ready() {
 	}
 	r.begun = true
 	r.audit("started", "", 0)
+	r.v.pingStarted(r.order)
 	if r.run != nil {
 		r.parent.Reply(r.run.ID(), nil)
 	}

@@ -20,6 +20,7 @@ import (
 	"pgvault/vault/archive"
 	"pgvault/vault/retention"
 	"pgvault/vault/store"
+	"pgvault/vault/tell"
 )
 
 // Config is what a vault needs to know; the faces fill it from the
@@ -39,6 +40,9 @@ type Config struct {
 	SigningKey     string // path
 	TrustedSigners string // path of further public keys, may be empty
 	SelfCheck      bool
+	DrillEvery     time.Duration // Health warns when no person's key was used for so long; 0: never
+
+	Tell Tell // who is told when something is the matter
 
 	Of         func(name string) Database  // what holds for one database
 	Select     func(all []string) []string // which of the server's databases to back up, and those configured by name
@@ -94,6 +98,9 @@ type Vault struct {
 	dead sync.Map // jobFacts of jobs that died, by id
 
 	asked asked // requests to unlock that wait for an answer
+
+	sender  tell.Sender
+	started pingStart
 }
 
 var _ Desk = (*Vault)(nil)
