@@ -39,10 +39,12 @@ var rooms = []room{
 
 	{"guide", []string{"vault", "vault/archive", "config", "fault", "safetext"},
 		"a guide is data and logic: it knows neither terminal nor server, and both faces show it"},
-	{"vault", []string{"vault/archive", "vault/store/...", "vault/retention", "vault/job", "vault/tell", "pg/...", "fault", "safetext"},
+	{"vault", []string{"vault/archive", "vault/replicate", "vault/store/...", "vault/retention", "vault/job", "vault/tell", "pg/...", "fault", "safetext"},
 		"the vault brings server, archive and place together and knows no face"},
 	{"vault/archive", []string{"vault/store", "fault", "safetext"},
 		"the format knows nothing of servers, nor of what is done with an archive"},
+	{"vault/replicate", []string{"vault/archive", "vault/store", "fault", "safetext"},
+		"a copy knows archives and places, neither servers nor why it is made"},
 	{"vault/store/...", []string{"vault/store/...", "nearest", "fault", "safetext"},
 		"a place keeps bytes and knows nothing of what they are"},
 	{"vault/retention", nil,

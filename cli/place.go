@@ -59,7 +59,7 @@ func (p *program) placeCmd() *cobra.Command {
 
 // placeRow is a place in list --json.
 type placeRow struct {
-	vault.PlaceState
+	vault.PlaceAnswer
 	Kind       string `json:"kind"`
 	ObjectLock int64  `json:"object_lock_seconds"`
 	Limit      int64  `json:"limit"` // bytes per second; 0: none
@@ -77,7 +77,7 @@ func (p *program) placeList(ctx context.Context) error {
 	}
 	down := false
 	list := []placeRow{}
-	for i, state := range s.vault.PlaceStates(ctx) {
+	for i, state := range s.vault.PlaceAnswers(ctx) {
 		place := s.conf.Places[i]
 		a, err := address.Parse(place.URL)
 		if err != nil {
@@ -85,7 +85,7 @@ func (p *program) placeList(ctx context.Context) error {
 		}
 		down = down || state.State == "x"
 		state.URL = a.String()
-		list = append(list, placeRow{PlaceState: state, Kind: a.Scheme, ObjectLock: int64(place.ObjectLock / time.Second), Limit: int64(place.Limit), ReadBack: readBack(place, a), MinFree: int64(place.MinFree)})
+		list = append(list, placeRow{PlaceAnswer: state, Kind: a.Scheme, ObjectLock: int64(place.ObjectLock / time.Second), Limit: int64(place.Limit), ReadBack: readBack(place, a), MinFree: int64(place.MinFree)})
 	}
 	if p.json {
 		err = p.printJSON(list)

@@ -14,7 +14,6 @@ import (
 	"pgvault/pg/pgtest"
 	"pgvault/vault/archive"
 	"pgvault/vault/job"
-	"pgvault/vault/store"
 )
 
 // backup is the state of one backup run.
@@ -25,14 +24,17 @@ type backup struct {
 	conf     Database
 	id       string
 	folder   string
-	place    store.Store
+	home     site // where the backup itself goes
 	vf       *archive.VaultFile
 	signer   *archive.Signer
 	to       *archive.Recipients
 	once     *archive.OneTime
 	programs pg.Programs
-	before   *Archive // the newest archive of this database, nil for the first
-	like     *Archive // the newest that is as whole as this one is to be, nil for none
+	before   *Archive  // the newest archive of this database, nil for the first
+	listed   []Archive // those of this database, as found before the backup
+	like     *Archive  // the newest that is as whole as this one is to be, nil for none
+	numbers  numbering
+	reserved int64 // our sequence number, 0: none yet
 	snapshot *pg.Snapshot
 	catalog  *pg.Catalog
 	sealer   *archive.Sealer
@@ -130,9 +132,6 @@ func (b *backup) openKeys(ctx context.Context) (err error) {
 	if b.signer, err = archive.LoadSigner(c.SigningKey); err != nil {
 		return err
 	}
-	if b.place, err = b.v.place(); err != nil {
-		return err
-	}
 	b.vf, err = b.v.vaultFile(ctx, b.signer)
 	return err
 }
@@ -146,17 +145,32 @@ func (b *backup) preflight(ctx context.Context) (err error) {
 	if err := b.findBefore(ctx); err != nil {
 		return err
 	}
+	if err := b.chooseHome(ctx); err != nil {
+		return err
+	}
 	b.folder = archive.Folder(b.v.c.Name, b.o.Database, b.id)
-	b.sealer = archive.NewSealer(b.place, b.folder, b.to, b.once)
-	return b.checkSpace(ctx)
+	b.sealer = archive.NewSealer(b.home.Store, b.folder, b.to, b.once)
+	return nil
 }
 
 // findBefore finds the archive that this one follows: the highest sequence
-// number whose signature counts.
+// number whose signature counts, in any place, also as it is remembered of
+// one that does not answer now.
 func (b *backup) findBefore(ctx context.Context) error {
-	list, err := b.v.list(ctx, b.o.Database)
+	list, silent, err := b.v.list(ctx, b.o.Database, true)
 	if err != nil {
 		return err
+	}
+	b.listed = list
+	for _, s := range silent {
+		if s.seen == nil {
+			continue
+		}
+		for _, a := range s.seen.archives {
+			if a.Database == b.o.Database {
+				list = append(list, a)
+			}
+		}
 	}
 	for i := range list {
 		if list[i].Seq > 0 && (b.before == nil || list[i].Seq > b.before.Seq) {
@@ -165,17 +179,6 @@ func (b *backup) findBefore(ctx context.Context) error {
 	}
 	b.like = lastLike(list, len(b.conf.ExcludeTableData) > 0)
 	return nil
-}
-
-// checkSpace refuses when the place has less room than the archive before
-// took; for a first archive there is nothing honest to compare with.
-func (b *backup) checkSpace(ctx context.Context) error {
-	free, err := b.place.Free(ctx)
-	if err != nil || free < 0 || b.before == nil || free >= b.before.Stored {
-		return err
-	}
-	return &fault.Error{What: "not enough space", Why: fmt.Sprintf("the archive before took %d bytes, %s has %d free", b.before.Stored, b.place, free),
-		Left: "nothing was dumped or written", Do: "free space there or configure another place", Code: fault.NoSpace}
 }
 
 func (b *backup) openSnapshot(ctx context.Context) error {
@@ -260,9 +263,13 @@ func (b *backup) seal(ctx context.Context) error {
 	main := b.manifest.Parts
 	b.manifest.Parts = append(append(main, parts...), p)
 	b.fillManifest()
-	if err := archive.Seal(ctx, b.place, b.folder, &b.manifest, b.signer); err != nil {
+	if err := b.number(ctx); err != nil {
 		return err
 	}
+	if err := archive.Seal(ctx, b.home.Store, b.folder, &b.manifest, b.signer); err != nil {
+		return err
+	}
+	b.settle(ctx)
 	b.done.Tables, b.done.Rows, b.done.Bytes, b.done.Stored = b.manifest.Tables, b.manifest.Rows, b.manifest.Bytes, b.manifest.Stored()
 	return nil
 }
@@ -270,10 +277,6 @@ func (b *backup) seal(ctx context.Context) error {
 func (b *backup) fillManifest() {
 	m := &b.manifest
 	m.Format, m.Vault, m.ID, m.Database = archive.Format, b.vf.ID, b.id, b.o.Database
-	m.Sequence = 1
-	if b.before != nil {
-		m.Sequence, m.Previous = b.before.Seq+1, b.before.digest
-	}
 	m.Server, m.DumpVersion, m.Pgvault = b.catalog.Server.Version, b.programs.Version, b.v.c.Version
 	m.Started, m.Finished = b.started.UTC().Truncate(time.Second), b.now().UTC().Truncate(time.Second)
 	m.Scope = "whole"

@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -12,7 +13,6 @@ import (
 
 	"pgvault/fault"
 	"pgvault/vault/archive"
-	"pgvault/vault/store"
 )
 
 // DrillOptions say which archives a drill tries.
@@ -27,6 +27,7 @@ const (
 	DrillOpened  = "opened"
 	DrillClosed  = "closed"  // no given identity opens it
 	DrillDamaged = "damaged" // its headers cannot be read as they were written
+	DrillUnread  = "unread"  // no place that has it could be read
 )
 
 // Drilled is what came of one archive.
@@ -47,6 +48,7 @@ type Drill struct {
 	Opened   int       `json:"opened"`
 	Closed   int       `json:"closed"`
 	Damaged  int       `json:"damaged"`
+	Unread   int       `json:"unread"`
 	Foreign  int       `json:"foreign"` // passed over: nobody trusted signed them
 	Bytes    int64     `json:"bytes"`   // read for all
 	Seconds  float64   `json:"seconds"`
@@ -68,30 +70,32 @@ func (v *Vault) Drill(ctx context.Context, o DrillOptions) (*Drill, error) {
 	defer keys.Wipe()
 	began := v.now()
 	d := &Drill{At: began.UTC(), Archives: []Drilled{}}
-	place, vf, trust, err := v.open(ctx)
+	w, err := v.look(ctx, verbWait)
 	if err != nil {
 		return nil, err
 	}
-	list, err := v.drillList(ctx, place, o)
+	vf, trust, err := v.identity(ctx)
 	if err != nil {
 		return nil, err
 	}
-	tried := make([]Drilled, len(list))
-	opened := make([]*archive.Opened, len(list))
+	list, err := drillList(w.archives, o)
+	if err != nil {
+		return nil, err
+	}
+	tried, opened := make([]Drilled, len(list)), make([]*located, len(list))
 	var one sync.Mutex // a plugin may ask for a touch: one after another
-	err = parallel(ctx, len(list), func(ctx context.Context, i int) error {
-		a, o, err := v.describe(ctx, place, vf, trust, list[i])
-		if err != nil {
-			return err
+	err = parallel(ctx, farWorkers, len(list), func(ctx context.Context, i int) error {
+		if list[i].State != "foreign" {
+			tried[i], opened[i] = drillCopies(ctx, copiesToTry(w.sights, &list[i]), &list[i], func(s site) (*archive.Opened, error) {
+				return archive.Open(ctx, s.Store, trust, vf.ID, v.c.Name, list[i].Database, list[i].ID)
+			}, keys, &one)
 		}
-		opened[i] = o
-		tried[i], err = drillOne(ctx, a, o, keys, &one)
-		return err
+		return ctx.Err()
 	})
 	if err != nil {
 		return nil, err
 	}
-	var newest *archive.Opened
+	var newest *located
 	for i, a := range tried {
 		if a.Result == "" {
 			d.Foreign++
@@ -112,6 +116,8 @@ func (v *Vault) Drill(ctx context.Context, o DrillOptions) (*Drill, error) {
 			d.Opened++
 		case DrillClosed:
 			d.Closed++
+		case DrillUnread:
+			d.Unread++
 		default:
 			d.Damaged++
 		}
@@ -125,15 +131,11 @@ func (v *Vault) Drill(ctx context.Context, o DrillOptions) (*Drill, error) {
 }
 
 // drillList gives the archives to try, newest first.
-func (v *Vault) drillList(ctx context.Context, place store.Store, o DrillOptions) ([]folder, error) {
-	folders, err := v.folders(ctx, place, "")
-	if err != nil {
-		return nil, err
-	}
+func drillList(all []Archive, o DrillOptions) ([]Archive, error) {
 	taken := map[string]int{}
-	out := slices.DeleteFunc(folders, func(f folder) bool {
-		taken[f.database]++
-		return len(o.Databases) > 0 && !slices.Contains(o.Databases, f.database) || o.Latest > 0 && taken[f.database] > o.Latest
+	out := slices.DeleteFunc(slices.Clone(all), func(a Archive) bool {
+		taken[a.Database]++
+		return len(o.Databases) > 0 && !slices.Contains(o.Databases, a.Database) || o.Latest > 0 && taken[a.Database] > o.Latest
 	})
 	for _, name := range o.Databases {
 		if taken[name] == 0 {
@@ -143,17 +145,64 @@ func (v *Vault) drillList(ctx context.Context, place store.Store, o DrillOptions
 	return out, nil
 }
 
-// drillOne tries one archive; of a foreign one the result is empty. The
-// error is not nil only when the place failed.
-func drillOne(ctx context.Context, a Archive, o *archive.Opened, keys *archive.Keys, one *sync.Mutex) (Drilled, error) {
-	out := Drilled{ID: a.ID, Database: a.Database}
-	switch {
-	case o == nil && a.State == "foreign":
-		return Drilled{}, nil
-	case o == nil: // its manifest cannot be read: it cannot be restored, whatever the key
-		out.Result, out.Why = DrillDamaged, a.Reason
-		return out, nil
+// copiesToTry gives the places that hold a copy and answer, good copies and
+// folders of this host first.
+func copiesToTry(sights []sight, a *Archive) []site {
+	var out []site
+	good := map[string]bool{}
+	for _, c := range a.Copies {
+		good[c.Place] = c.State == CopyGood
+		i := slices.IndexFunc(sights, func(s sight) bool { return s.Name == c.Place && s.err == nil })
+		if i >= 0 && (c.State == CopyGood || c.State == CopyDamaged) {
+			out = append(out, sights[i].site)
+		}
 	}
+	slices.SortStableFunc(out, func(a, b site) int {
+		return cmp.Or(-compareBool(good[a.Name], good[b.Name]), -compareBool(a.near(), b.near()))
+	})
+	return out
+}
+
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return 1
+	}
+	return -1
+}
+
+// drillCopies tries one archive where it lies: the first copy that can be
+// read tells of the key. It gives that copy.
+func drillCopies(ctx context.Context, copies []site, a *Archive, open func(site) (*archive.Opened, error), keys *archive.Keys, one *sync.Mutex) (Drilled, *located) {
+	out := Drilled{ID: a.ID, Database: a.Database, Result: DrillDamaged, Why: a.Reason}
+	if len(copies) == 0 && a.State != "damaged" {
+		out.Result, out.Why = DrillUnread, "no place that has it answers"
+	}
+	for _, s := range copies {
+		o, err := open(s)
+		if err == nil {
+			var tried Drilled
+			if tried, err = drillOne(ctx, o, keys, one); err == nil && tried.Result != DrillDamaged {
+				return tried, &located{site: s, o: o}
+			}
+			out.Why = tried.Why
+		}
+		if err != nil {
+			out.Why = oneLine(err)
+		}
+		if err != nil && fault.CodeOf(err) != fault.Differs {
+			out.Result = DrillUnread
+		}
+	}
+	return out, nil
+}
+
+// drillOne tries one archive. The error is not nil only when the place
+// failed.
+func drillOne(ctx context.Context, o *archive.Opened, keys *archive.Keys, one *sync.Mutex) (Drilled, error) {
+	out := Drilled{ID: o.Manifest.ID, Database: o.Manifest.Database}
 	out.Parts = len(o.Manifest.Parts)
 	h, err := o.Headers(ctx)
 	out.Bytes = h.Bytes
@@ -196,6 +245,9 @@ func (d *Drill) verdict() error {
 	case d.Damaged > 0:
 		return &fault.Error{Op: "key drill", What: fmt.Sprintf("%s damaged", are2(d.Damaged)), Why: name(DrillDamaged),
 			Left: "nothing was changed; the drill does not count", Do: "pgvault verify ID --level intact, and use another copy", Code: fault.Differs}
+	case d.Unread > 0:
+		return &fault.Error{Op: "key drill", What: fmt.Sprintf("%d of %s could not be read", d.Unread, all), Why: name(DrillUnread),
+			Left: "the archives are as they were; the drill does not count", Do: "pgvault place test, then try again", Code: fault.PlaceUnreachable}
 	}
 	return nil
 }
@@ -209,7 +261,7 @@ func are2(n int) string {
 
 // recordDrill remembers a drill that went well: for other hosts beside the
 // newest archive, for this one in the state folder.
-func (v *Vault) recordDrill(ctx context.Context, d *Drill, o *archive.Opened) {
+func (v *Vault) recordDrill(ctx context.Context, d *Drill, o *located) {
 	if err := v.writable(); err != nil {
 		d.NotKept = oneLine(err)
 		return

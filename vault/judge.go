@@ -41,12 +41,12 @@ func (b *backup) judge() {
 
 // lookAhead says that there is no room for the archive after this one.
 func (b *backup) lookAhead(ctx context.Context) {
-	free, err := b.place.Free(ctx)
+	free, err := b.home.Store.Free(ctx)
 	if err != nil || free < 0 {
 		return // who asks for the next archive will hear it
 	}
 	stored := b.manifest.Stored()
 	if need := stored + stored/5; free < need {
-		b.warn(fmt.Sprintf("%s will be full before the next backup: %s free, and it will need some %s", b.place, bytesText(free), bytesText(need)))
+		b.warn(fmt.Sprintf("%s will be full before the next backup: %s free, and it will need some %s", b.home.Name, bytesText(free), bytesText(need)))
 	}
 }

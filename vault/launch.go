@@ -67,9 +67,9 @@ func (v *Vault) RunStart(ctx context.Context, s *Start) error {
 	case KindBackup:
 		do = v.backupWork(BackupOptions{Database: o.Database, Tags: o.Tags})
 	case KindVerify:
-		do = v.verifyWork(VerifyOptions{ID: o.ID, Level: o.Level, Identities: ids})
+		do = v.verifyWork(VerifyOptions{ID: o.ID, Level: o.Level, Place: o.Place, Identities: ids})
 	case KindRestore:
-		do = v.restoreWork(RestoreOptions{ID: o.ID, ToNew: o.ToNew, ToEmpty: o.ToEmpty, Tables: o.Tables, Jobs: o.Workers, Identities: ids,
+		do = v.restoreWork(RestoreOptions{ID: o.ID, Place: o.Place, ToNew: o.ToNew, ToEmpty: o.ToEmpty, Tables: o.Tables, Jobs: o.Workers, Identities: ids,
 			NoOwner: o.NoOwner, CreateRoles: o.CreateRoles, SkipCompare: o.SkipCompare})
 	default:
 		err := &fault.Error{Op: "launch", What: "a job of an unknown kind was ordered", Why: "kind " + string(o.Kind), Left: "nothing was started", Do: "start it with the same version of pgvault", Code: fault.Usage}

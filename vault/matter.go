@@ -67,7 +67,7 @@ func (m *matter) addFailure() {
 // blind tells that the place could not be read and that nothing is
 // remembered of it: nothing is known of any archive.
 func (m *matter) blind() bool {
-	return m.listErr != nil && fault.CodeOf(m.listErr) != fault.NoVault && m.f.listedAt.IsZero()
+	return m.listErr != nil && fault.CodeOf(m.listErr) != fault.NoVault && !m.f.known
 }
 
 // unsure tells of which keys nothing is known now.

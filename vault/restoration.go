@@ -36,6 +36,12 @@ type restoration struct {
 	bare    bool // no tablespaces: a scratch server has none
 	made    bool // this run made the target
 
+	from struct { // where blocks are read from
+		sync.Mutex
+		n    int                                       // see source
+		next func(ctx context.Context, err error) bool // goes on to the next copy; nil: there is none
+	}
+
 	errMu  sync.Mutex
 	errors []string // what pg_restore said and went on
 }
@@ -62,26 +68,6 @@ func openRestoration(ctx context.Context, o *archive.Opened, keys *archive.Keys)
 		return nil, fmt.Errorf("table of contents: %w", err)
 	}
 	return r, nil
-}
-
-// check reads every stored byte of the parts and compares SHA-256 with the
-// signed manifest.
-func (r *restoration) check(ctx context.Context) error {
-	return checkParts(ctx, r.run, r.o)
-}
-
-func checkParts(ctx context.Context, r *run, o *archive.Opened) error {
-	var read int64
-	for _, p := range o.Manifest.Parts {
-		err := o.CheckPart(ctx, p.Name, func(n int64) {
-			read += n
-			r.progress(func(pr *Progress) { pr.Stored, pr.Bytes, pr.BytesTotal = read, read, o.Manifest.Stored() })
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // createSchema makes the database and all that comes before rows.

@@ -13,6 +13,7 @@ type Order struct {
 	Tags        []string `json:"tags,omitempty"`     // backup
 	ID          string   `json:"id,omitempty"`       // verify, restore: archive id or latest:DB
 	Level       Proof    `json:"level,omitempty"`    // verify
+	Place       string   `json:"place,omitempty"`    // verify, restore: whose copy; empty: the best
 	ToNew       string   `json:"to_new,omitempty"`   // restore, as in RestoreOptions
 	ToEmpty     string   `json:"to_empty,omitempty"`
 	Tables      []string `json:"tables,omitempty"`

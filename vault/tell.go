@@ -100,8 +100,8 @@ func (v *Vault) tell(ctx context.Context, after *ended) ([]tell.Result, error) {
 	}
 	defer unlock()
 	look, stop := context.WithTimeout(ctx, tellLook)
-	l, listErr := v.Listing(look, true)
-	f, err := v.facts(look, l, listErr)
+	w, listErr := v.look(look, screenWait)
+	f, err := v.facts(look, w, listErr)
 	stop()
 	if f == nil {
 		return nil, err
@@ -257,8 +257,8 @@ func (v *Vault) TestAlerts(ctx context.Context) ([]tell.Result, error) {
 	}
 	e := tell.Entry{Title: "a test", Lines: tell.Lines{What: "this is a test of pgvault's alerts", Why: who() + " asked for it", Left: "nothing is the matter because of it", Do: "nothing"}}
 	results := v.sender.Send(ctx, v.c.Tell.OnFailure, tell.Message{Title: v.title("a test"), Head: v.head(), Entries: []tell.Entry{e}})
-	l, listErr := v.Listing(ctx, true)
-	f, err := v.facts(ctx, l, listErr)
+	w, listErr := v.look(ctx, screenWait)
+	f, err := v.facts(ctx, w, listErr)
 	if err != nil {
 		return results, err
 	}

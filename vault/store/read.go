@@ -118,6 +118,7 @@ type ReaderAt struct {
 
 	mu     sync.Mutex
 	direct ReadAtCloser // opened at the first read where the store offers it
+	runs   []*run       // ranges that are read in order, see Expect
 	closed bool
 }
 
@@ -165,12 +166,17 @@ func (r *ReaderAt) Close() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.closed = true
+	var err error
+	for _, run := range r.runs {
+		err = errors.Join(err, run.end())
+	}
+	r.runs = nil
 	if r.direct == nil {
-		return nil
+		return err
 	}
 	d := r.direct
 	r.direct = nil
-	return d.Close()
+	return errors.Join(err, d.Close())
 }
 
 func (r *ReaderAt) fill(p []byte, off int64) (n int, err error) {
@@ -180,6 +186,9 @@ func (r *ReaderAt) fill(p []byte, off int64) (n int, err error) {
 	}
 	if d != nil {
 		return d.ReadAt(p, off)
+	}
+	if n, err, ok := r.onward(p, off); ok {
+		return n, err
 	}
 	rc, err := r.store.Open(r.ctx, r.name, off, int64(len(p)))
 	if err != nil {

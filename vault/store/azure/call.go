@@ -128,7 +128,7 @@ func (z *Azure) errorOf(err error) error {
 		}
 		e.message = remote.Words(text)
 	}
-	if remote.Transient(e.status) {
+	if remote.Transient(e.status) || e.status < 300 { // a good status with no good answer
 		return e
 	}
 	return remote.Permanent(e)

@@ -75,7 +75,10 @@ func (w *writer) resolve(ctx context.Context, err error) error {
 		return err
 	}
 	p, perr := w.z.properties(ctx, w.name)
-	if perr != nil {
+	switch {
+	case perr != nil && w.unsure && errors.Is(err, store.ErrExist):
+		return perr // it may be this writer's: nobody can tell
+	case perr != nil:
 		return err
 	}
 	mine := metadata(p.Metadata, owner) == w.id

@@ -12,6 +12,8 @@ import (
 )
 
 var (
+	errReplaced = errors.New("another object was put in its place meanwhile")
+
 	errUnlike = errors.New("the service keeps other bytes than were sent")
 	errNoLock = errors.New("the service keeps the object without the lock that was asked for")
 )

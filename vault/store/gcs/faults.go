@@ -33,6 +33,8 @@ func (e *apiError) Error() string {
 }
 
 var (
+	errReplaced = errors.New("another object was put in its place meanwhile")
+
 	errUnlike = errors.New("the service keeps other bytes than were sent")
 	errNoLock = errors.New("the service keeps the object without the lock that was asked for")
 )

@@ -103,25 +103,30 @@ func (g *GCS) Remove(ctx context.Context, name string) error {
 	return g.fault("remove", name, g.remove(ctx, name, url.Values{"ifGenerationMatch": {o.Generation}}))
 }
 
-// remove deletes what lies under name, on the conditions of query.
+// remove deletes what was seen under name, on the conditions of query. That
+// it is gone already is what was wanted: an earlier request may have done it
+// whose answer nobody heard.
 func (g *GCS) remove(ctx context.Context, name string, query url.Values) error {
-	sent := false
-	return g.try(ctx, func(ctx context.Context) error {
+	err := g.try(ctx, func(ctx context.Context) error {
 		q := request{method: http.MethodDelete, url: g.object(name) + "?" + query.Encode()}
-		again := sent
-		sent = true
 		return g.exchange(ctx, q, func(r *http.Response) error {
-			switch gone := r.StatusCode == http.StatusNotFound; {
-			case r.StatusCode == http.StatusNoContent, r.StatusCode == http.StatusOK, gone && again:
+			switch r.StatusCode {
+			case http.StatusNoContent, http.StatusNotFound:
 				return nil
-			case gone:
-				return remote.Permanent(g.absent(name))
-			case r.StatusCode == http.StatusPreconditionFailed:
-				return remote.Permanent(errors.New("another object was put in its place meanwhile"))
+			case http.StatusOK: // of an emulator, or an error all the same
+				return decode(r, new(any))
 			}
 			return g.errorOf(r)
 		})
 	})
+	if is(err, http.StatusPreconditionFailed) { // no object has that generation: another one is there, or none
+		if _, err = g.stat(ctx, name); err == nil {
+			return errReplaced
+		} else if missing(err) {
+			return nil
+		}
+	}
+	return err
 }
 
 // Open implements store.Store. All connections of one reader are to the same
@@ -178,6 +183,10 @@ func (g *GCS) open(ctx context.Context, name, generation string, offset, length 
 	of = r.Header.Get("X-Goog-Generation")
 	switch r.StatusCode {
 	case http.StatusOK, http.StatusPartialContent:
+		if of == "" {
+			err = errors.New("the answer is no object")
+			break
+		}
 		if length == 0 {
 			return empty(r), of, 0, nil
 		}
@@ -190,7 +199,7 @@ func (g *GCS) open(ctx context.Context, name, generation string, offset, length 
 		err = g.errorOf(r)
 		err = remote.Permanent(g.notFound(ctx, name, err))
 	case http.StatusPreconditionFailed:
-		err = remote.Permanent(errors.New("another object was put in its place while it was read"))
+		err = remote.Permanent(errReplaced)
 	default:
 		err = g.errorOf(r)
 	}

@@ -227,8 +227,15 @@ func TestBufferBeyondMemory(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, _ = b.Write([]byte("short"))
+	late := b.Reader()
 	if got, err := io.ReadAll(b.Reader()); string(got) != "short" || err != nil {
 		t.Fatalf("%q, %v", got, err)
+	}
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(late); len(got) > 0 || err != nil { // its memory is not there any more
+		t.Fatalf("after Close: %q, %v", got, err)
 	}
 }
 

@@ -86,13 +86,16 @@ func TestUnlikeBytesGetNoName(t *testing.T) {
 	noLeftovers(t, s)
 }
 
-// TestQuota: the server only says that it failed.
+// TestQuota: the server says that it failed, and what a terminal would obey.
 func TestQuota(t *testing.T) {
 	srv := tiny{quota: 1 << 20}
 	srv.begin(t)
 	s := srv.place(t, newFolder(t))
 	noLeftovers(t, s)
-	wantFault(t, put(t, s, "main/x", storetest.Bytes(3<<20, 1)), fault.PlaceUnreachable, "quota")
+	f := wantFault(t, put(t, s, "main/x", storetest.Bytes(3<<20, 1)), fault.PlaceUnreachable, "owned", "quota")
+	if len(f.Why) > 2000 {
+		t.Errorf("%d bytes of why", len(f.Why))
+	}
 	if got := storetest.Names(t, s, ""); len(got) > 0 {
 		t.Errorf("listed: %q", got)
 	}

@@ -72,6 +72,9 @@ type handle struct {
 	stray []string // files whose making was not answered
 }
 
+// errGone says that somebody else removed the temporary file.
+var errGone = errors.New("its temporary file was removed from the server while it was written")
+
 // begin makes the temporary file.
 func (w *writer) begin(ctx context.Context, c *session, _ bool) error {
 	if err := w.s.publishing(ctx, c); err != nil {
@@ -116,6 +119,9 @@ func (h *handle) use(ctx context.Context, c *session) (*sftp.File, error) {
 		return h.f, nil
 	}
 	f, err := c.open(ctx, h.path, os.O_WRONLY)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, errGone
+	}
 	if err != nil {
 		return nil, err
 	}
