@@ -56,12 +56,26 @@ func (v *Vault) Backup(ctx context.Context, o BackupOptions, sink Sink) error {
 			stages = append(stages, StageScratch, StageCreate, StageData, StageIndexes, StageSettings, StageCompare)
 		}
 	}
+	if v.copiesAfter(o) {
+		stages = append(stages, StageCopies)
+	}
 	b.run = newRun(sink, v.now, RunStarted{Kind: KindBackup, ID: id, Database: o.Database, Stages: stages})
-	err = b.finish(ctx, b.do(ctx))
+	made := b.do(ctx)
+	err = made
+	if made == nil && v.copiesAfter(o) { // the database's lock is free again
+		err = b.copies(ctx)
+	}
+	if made == nil {
+		v.rememberEnd(b.vf, o.Database, nil)
+		b.retain(ctx)
+	}
+	if err = b.finish(ctx, err); made != nil {
+		made = err
+	}
 	if b.vf == nil && o.Database != "" { // it failed before it came to the vault
 		b.vf, _ = v.vaultFile(context.WithoutCancel(ctx), nil)
 	}
-	v.rememberEnd(b.vf, o.Database, err)
+	v.rememberEnd(b.vf, o.Database, made)
 	return err
 }
 
