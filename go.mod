@@ -9,7 +9,7 @@ require (
 	filippo.io/edwards25519 v1.2.0
 	github.com/Azure/azure-sdk-for-go/sdk/azcore v1.23.3
 	github.com/Azure/azure-sdk-for-go/sdk/azidentity v1.15.0
-	github.com/Azure/azure-sdk-for-go/sdk/storage/azblob v1.7.0 // the last that does not link Apache Arrow, 3 MB, for a way to list that is not used
+	github.com/Azure/azure-sdk-for-go/sdk/storage/azblob v1.8.0 // the last that does not link Apache Arrow, 3 MB, for a way to list that is not used
 	github.com/BurntSushi/toml v1.6.0
 	github.com/aws/aws-sdk-go-v2 v1.47.7
 	github.com/aws/aws-sdk-go-v2/config v1.33.15
