@@ -164,6 +164,26 @@ func (a *ahead) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+// WriteTo implements io.WriterTo: whole pieces, without a copy.
+func (a *ahead) WriteTo(to io.Writer) (written int64, err error) {
+	for {
+		if a.now == nil {
+			if err := a.advance(); err == io.EOF {
+				return written, nil
+			} else if err != nil {
+				return written, err
+			}
+		}
+		n, err := to.Write(a.now.data[a.at:])
+		written += int64(n)
+		if err != nil {
+			return written, err
+		}
+		blocks.Put(a.now.block)
+		a.now = nil
+	}
+}
+
 // advance asks for more and waits for the next piece.
 func (a *ahead) advance() error {
 	for len(a.asked) < a.most && a.next < a.end {
