@@ -28,7 +28,8 @@ func (p *program) configCmd() *cobra.Command {
 	show := &cobra.Command{
 		Use:   "show",
 		Short: "Print the configuration file",
-		Long:  "Prints the file that is used, with its path first. pgvault -c FILE names another.",
+		Long: "Prints the file that is used, with its path first. pgvault -c FILE names another.\n" +
+			"Of the addresses in [tell] only the scheme and the host are shown.",
 		Args:  usageArgs(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
 			conf, err := p.load()
@@ -41,7 +42,7 @@ func (p *program) configCmd() *cobra.Command {
 			}
 			src, err := os.ReadFile(conf.File)
 			if err == nil {
-				fmt.Fprintf(p.stdout, "# %s\n%s", safetext.Line(conf.File), src)
+				fmt.Fprintf(p.stdout, "# %s\n%s", safetext.Line(conf.File), config.Hide(src))
 			}
 			return err
 		},

@@ -87,7 +87,7 @@ func TestTemplate(t *testing.T) {
 	want.File = c.File
 	want.Vault = Vault{"v1", "TEST"}
 	want.Server.Service, want.Server.BinDir = "backup", "/bin"
-	want.Keys = Keys{"/r", "/s", true, true, "/t"}
+	want.Keys = Keys{"/r", "/s", true, true, "/t", want.Keys.DrillEvery}
 	want.Databases = []Database{{Name: "*"}, {Name: "billing"}}
 	want.Places = yes.Places
 	if !reflect.DeepEqual(c, want) {

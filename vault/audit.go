@@ -89,6 +89,9 @@ func (v *Vault) audited(ctx context.Context, kind, what, text string, err error)
 	result := "ok"
 	if err != nil {
 		result, text = "failed", fault.As(err).What
+		if fault.CodeOf(err) == fault.Partial {
+			result = "partial"
+		}
 	}
 	if told := v.Audit(context.WithoutCancel(ctx), kind, what, result, text); told != nil {
 		return errors.Join(err, told)

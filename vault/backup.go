@@ -14,7 +14,6 @@ import (
 	"pgvault/pg/pgtest"
 	"pgvault/vault/archive"
 	"pgvault/vault/job"
-	"pgvault/vault/store"
 )
 
 // backup is the state of one backup run.
@@ -25,13 +24,16 @@ type backup struct {
 	conf     Database
 	id       string
 	folder   string
-	place    store.Store
+	home     site // where the backup itself goes
 	vf       *archive.VaultFile
 	signer   *archive.Signer
 	to       *archive.Recipients
 	once     *archive.OneTime
 	programs pg.Programs
-	before   *Archive // the newest archive of this database, nil for the first
+	before   *Archive  // the newest archive of this database, nil for the first
+	listed   []Archive // those of this database, as found before the backup
+	numbers  numbering
+	reserved int64 // our sequence number, 0: none yet
 	snapshot *pg.Snapshot
 	catalog  *pg.Catalog
 	sealer   *archive.Sealer
@@ -54,12 +56,26 @@ func (v *Vault) Backup(ctx context.Context, o BackupOptions, sink Sink) error {
 			stages = append(stages, StageScratch, StageCreate, StageData, StageIndexes, StageSettings, StageCompare)
 		}
 	}
+	if v.copiesAfter(o) {
+		stages = append(stages, StageCopies)
+	}
 	b.run = newRun(sink, v.now, RunStarted{Kind: KindBackup, ID: id, Database: o.Database, Stages: stages})
-	err = b.finish(ctx, b.do(ctx))
+	made := b.do(ctx)
+	err = made
+	if made == nil && v.copiesAfter(o) { // the database's lock is free again
+		err = b.copies(ctx)
+	}
+	if made == nil {
+		v.rememberEnd(b.vf, o.Database, nil)
+		b.retain(ctx)
+	}
+	if err = b.finish(ctx, err); made != nil {
+		made = err
+	}
 	if b.vf == nil && o.Database != "" { // it failed before it came to the vault
 		b.vf, _ = v.vaultFile(context.WithoutCancel(ctx), nil)
 	}
-	v.rememberEnd(b.vf, o.Database, err)
+	v.rememberEnd(b.vf, o.Database, made)
 	return err
 }
 
@@ -126,9 +142,6 @@ func (b *backup) openKeys(ctx context.Context) (err error) {
 	if b.signer, err = archive.LoadSigner(c.SigningKey); err != nil {
 		return err
 	}
-	if b.place, err = b.v.place(); err != nil {
-		return err
-	}
 	b.vf, err = b.v.vaultFile(ctx, b.signer)
 	return err
 }
@@ -142,17 +155,32 @@ func (b *backup) preflight(ctx context.Context) (err error) {
 	if err := b.findBefore(ctx); err != nil {
 		return err
 	}
+	if err := b.chooseHome(ctx); err != nil {
+		return err
+	}
 	b.folder = archive.Folder(b.v.c.Name, b.o.Database, b.id)
-	b.sealer = archive.NewSealer(b.place, b.folder, b.to, b.once)
-	return b.checkSpace(ctx)
+	b.sealer = archive.NewSealer(b.home.Store, b.folder, b.to, b.once)
+	return nil
 }
 
 // findBefore finds the archive that this one follows: the highest sequence
-// number whose signature counts.
+// number whose signature counts, in any place, also as it is remembered of
+// one that does not answer now.
 func (b *backup) findBefore(ctx context.Context) error {
-	list, err := b.v.list(ctx, b.o.Database)
+	list, silent, err := b.v.list(ctx, b.o.Database, true)
 	if err != nil {
 		return err
+	}
+	b.listed = list
+	for _, s := range silent {
+		if s.seen == nil {
+			continue
+		}
+		for _, a := range s.seen.archives {
+			if a.Database == b.o.Database {
+				list = append(list, a)
+			}
+		}
 	}
 	for i := range list {
 		if list[i].Seq > 0 && (b.before == nil || list[i].Seq > b.before.Seq) {
@@ -160,17 +188,6 @@ func (b *backup) findBefore(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// checkSpace refuses when the place has less room than the archive before
-// took; for a first archive there is nothing honest to compare with.
-func (b *backup) checkSpace(ctx context.Context) error {
-	free, err := b.place.Free(ctx)
-	if err != nil || free < 0 || b.before == nil || free >= b.before.Stored {
-		return err
-	}
-	return &fault.Error{What: "not enough space", Why: fmt.Sprintf("the archive before took %d bytes, %s has %d free", b.before.Stored, b.place, free),
-		Left: "nothing was dumped or written", Do: "free space there or configure another place", Code: fault.NoSpace}
 }
 
 func (b *backup) openSnapshot(ctx context.Context) error {
@@ -255,9 +272,13 @@ func (b *backup) seal(ctx context.Context) error {
 	main := b.manifest.Parts
 	b.manifest.Parts = append(append(main, parts...), p)
 	b.fillManifest()
-	if err := archive.Seal(ctx, b.place, b.folder, &b.manifest, b.signer); err != nil {
+	if err := b.number(ctx); err != nil {
 		return err
 	}
+	if err := archive.Seal(ctx, b.home.Store, b.folder, &b.manifest, b.signer); err != nil {
+		return err
+	}
+	b.settle(ctx)
 	b.done.Tables, b.done.Rows, b.done.Bytes, b.done.Stored = b.manifest.Tables, b.manifest.Rows, b.manifest.Bytes, b.manifest.Stored()
 	return nil
 }
@@ -265,10 +286,6 @@ func (b *backup) seal(ctx context.Context) error {
 func (b *backup) fillManifest() {
 	m := &b.manifest
 	m.Format, m.Vault, m.ID, m.Database = archive.Format, b.vf.ID, b.id, b.o.Database
-	m.Sequence = 1
-	if b.before != nil {
-		m.Sequence, m.Previous = b.before.Seq+1, b.before.digest
-	}
 	m.Server, m.DumpVersion, m.Pgvault = b.catalog.Server.Version, b.programs.Version, b.v.c.Version
 	m.Started, m.Finished = b.started.UTC().Truncate(time.Second), b.now().UTC().Truncate(time.Second)
 	m.Scope = "whole"

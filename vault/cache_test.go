@@ -192,7 +192,9 @@ func TestDecisionsDoNotTrustWhatIsRemembered(t *testing.T) {
 	id := w.fabricate(made{database: "shop", at: noon})
 	v := w.vault()
 	w.fresh(v)
-	v.listed.archives[0].State = "damaged"
+	for _, r := range v.listed {
+		r.archives[0].State = "damaged"
+	}
 	p, err := v.PlanDelete(t.Context(), id)
 	if err != nil || p.Refused == "" {
 		t.Errorf("%+v, %v", p, err)

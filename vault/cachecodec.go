@@ -12,7 +12,7 @@ import (
 // first frame: 10 000 rows take some milliseconds, as JSON or gob twenty
 // times as long. Numbers are varints, a string that was there before is
 // written as its number. A file of another version is passed over.
-const listingMagic = "pgvault listing 1\n"
+const listingMagic = "pgvault listing 3\n"
 
 var errListing = errors.New("the remembered listing cannot be read")
 
@@ -23,6 +23,8 @@ func encodeListing(r *remembered) []byte {
 	e.time(r.at)
 	e.text(r.vaultID)
 	e.text(r.trust)
+	e.flag(r.empty)
+	e.texts(r.rest)
 	e.number(int64(len(r.archives)))
 	for i := range r.archives {
 		e.text(r.prints[i])
@@ -45,6 +47,8 @@ func decodeListing(src []byte) (*remembered, error) {
 	}
 	d := decoder{b: string(src[len(listingMagic):body])}
 	r := &remembered{at: d.time(), vaultID: d.text(), trust: d.text()}
+	r.empty = d.number() == 1
+	r.rest = d.texts()
 	n := d.count()
 	if n > len(d.b)/rowAtLeast {
 		return nil, errListing
@@ -115,15 +119,12 @@ func (e *encoder) archive(a *Archive) {
 	e.flag(a.Pinned)
 	e.texts(a.Recipient)
 	e.texts(a.Tags)
-	e.number(int64(len(a.Copies)))
-	for _, c := range a.Copies {
-		e.text(c.Place)
-		e.text(c.State)
-	}
+	e.time(a.locked)
+	e.time(a.expires)
 	e.number(int64(len(a.Proofs)))
 	for _, p := range a.Proofs {
 		e.time(p.At)
-		for _, s := range [...]string{string(p.Level), p.Result, p.By, p.Key, p.Note} {
+		for _, s := range [...]string{string(p.Level), p.Result, p.By, p.Key, p.Note, p.Place} {
 			e.text(s)
 		}
 	}
@@ -227,16 +228,14 @@ func (d *decoder) archive(a *Archive) {
 		a.Recipient = []string{} // never null in JSON
 	}
 	a.Tags = d.texts()
-	a.Copies = make([]Copy, d.count())
-	for i := range a.Copies {
-		a.Copies[i] = Copy{Place: d.text(), State: d.text()}
-	}
+	a.locked = d.time()
+	a.expires = d.time()
 	if n := d.count(); n > 0 {
 		a.Proofs = make([]ProofRecord, n)
 	}
 	for i := range a.Proofs {
 		p := &a.Proofs[i]
 		p.At = d.time()
-		p.Level, p.Result, p.By, p.Key, p.Note = Proof(d.text()), d.text(), d.text(), d.text(), d.text()
+		p.Level, p.Result, p.By, p.Key, p.Note, p.Place = Proof(d.text()), d.text(), d.text(), d.text(), d.text(), d.text()
 	}
 }

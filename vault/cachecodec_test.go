@@ -11,11 +11,11 @@ import (
 func anyListing() *remembered {
 	at := time.Date(2025, 6, 20, 12, 0, 0, 123456789, time.UTC)
 	full := Archive{ID: "20250620T120000Z-0001", Database: "shop", Started: at, Finished: at.Add(time.Minute), State: "damaged", Tables: 3, Rows: 1 << 40, Bytes: 7,
-		Stored: -1, Proof: ProofRestored, Pinned: true, Copies: []Copy{{Place: "disk", State: "good"}, {Place: "s3", State: "damaged"}}, Recipient: []string{"duty", "safe"}, Reason: "part, missing \x00",
+		Stored: -1, Proof: ProofRestored, Pinned: true, Recipient: []string{"duty", "safe"}, Reason: "part, missing \x00",
 		Seq: 9, ServerVersion: "15.18", DumpVersion: "15.18", Warnings: 2, Tags: []string{"before", "the upgrade"},
-		Proofs: []ProofRecord{{at, ProofReadable, "ok", "a@b", "one-time key", "3 of 3"}, {at, ProofRestored, "failed", "", "", "学"}}, digest: "abc"}
-	return &remembered{at: at, vaultID: "id", trust: "keys",
-		archives: []Archive{full, {ID: "20250619T120000Z-0001", Database: "shop", State: "foreign", Recipient: []string{}, Copies: []Copy{}}, full},
+		Proofs: []ProofRecord{{at, ProofReadable, "ok", "a@b", "one-time key", "3 of 3", "disk"}, {at, ProofRestored, "failed", "", "", "学", ""}}, digest: "abc", locked: at}
+	return &remembered{at: at, vaultID: "id", trust: "keys", empty: true, rest: []string{"shop/20250621T120000Z-0001"},
+		archives: []Archive{full, {ID: "20250619T120000Z-0001", Database: "shop", State: "foreign", Recipient: []string{}}, full},
 		prints:   []string{"\x00\xff", "", "\x00\xff"}}
 }
 

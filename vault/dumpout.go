@@ -19,19 +19,28 @@ func (v *Vault) DumpTo(ctx context.Context, ref, file string, w io.Writer, ids I
 	if err != nil {
 		return err
 	}
-	_, o, err := v.find(ctx, ref)
+	f, err := v.locate(ctx, ref, "")
 	if err != nil {
 		return err
 	}
-	main, err := o.Part(ctx, archive.MainPart, keys)
-	if err != nil {
-		return err
+	write := func(l *located) error {
+		main, err := l.o.Part(ctx, archive.MainPart, keys)
+		if err != nil {
+			return err
+		}
+		defer main.Close()
+		if file == "-" {
+			return copyAll(ctx, w, main)
+		}
+		return writeWhole(ctx, file, main)
 	}
-	defer main.Close()
-	if file == "-" {
-		return copyAll(ctx, w, main)
+	if file == "-" { // what is out cannot be taken back for another copy
+		if l := &f.copies[0]; l.o != nil {
+			return write(l)
+		}
+		return f.copies[0].why
 	}
-	return writeWhole(ctx, file, main)
+	return f.read(ctx, write)
 }
 
 func copyAll(ctx context.Context, w io.Writer, r io.Reader) error {

@@ -21,15 +21,20 @@ type Archive struct {
 	Copies    []Copy    `json:"copies"`
 	Recipient []string  `json:"recipients"` // names, or shortened fingerprints
 
-	Reason        string        `json:"reason,omitempty"` // why State is not good
-	Seq           int64         `json:"sequence"`
-	ServerVersion string        `json:"server_version"`
-	DumpVersion   string        `json:"pg_dump_version"`
-	Warnings      int           `json:"warnings"`
-	Tags          []string      `json:"tags,omitempty"`
-	Proofs        []ProofRecord `json:"proofs,omitempty"`
+	Reason        string   `json:"reason,omitempty"` // why State is not good
+	Seq           int64    `json:"sequence"`
+	ServerVersion string   `json:"server_version"`
+	DumpVersion   string   `json:"pg_dump_version"`
+	Warnings      int      `json:"warnings"`
+	Tags          []string `json:"tags,omitempty"`
+	// Expires is from when on it may be removed, where no rule of retention
+	// kept it the last time; nil: it is not marked.
+	Expires *time.Time    `json:"expires,omitempty"`
+	Proofs  []ProofRecord `json:"proofs,omitempty"`
 
-	digest string // SHA-256 of the manifest
+	digest  string    // SHA-256 of the manifest; empty: it could not be believed
+	locked  time.Time // as one place has it: before when it cannot be deleted
+	expires time.Time // what the place's own mark says; zero: there is none
 }
 
 // Copy is one place's copy of an archive, or that there is none where one
@@ -56,16 +61,18 @@ const (
 	CopyMissing    = "missing"    // the place answers and has none, though it ought to
 	CopyIncomplete = "incomplete" // some of its objects are there, its manifest is not
 	CopyUnknown    = "unknown"    // the place does not answer, and nothing is remembered
+	CopyForeign    = "foreign"    // no trusted key signed it
 )
 
 // ProofRecord is one line of an archive's history of proofs.
 type ProofRecord struct {
 	At     time.Time `json:"at"`
 	Level  Proof     `json:"level"`
-	Result string    `json:"result"` // ok or failed
-	By     string    `json:"by"`     // user@host, or "self-check"
-	Key    string    `json:"key"`    // which identity opened it
-	Note   string    `json:"note"`   // "112 of 112 tables equal"
+	Result string    `json:"result"`          // ok or failed
+	By     string    `json:"by"`              // user@host, or "self-check"
+	Key    string    `json:"key"`             // which identity opened it
+	Note   string    `json:"note"`            // "112 of 112 tables equal"
+	Place  string    `json:"place,omitempty"` // whose copy was read; empty: the one that it lies beside
 }
 
 // DatabaseStatus is one row of status.
@@ -148,6 +155,7 @@ type Identities struct {
 // engine applies the very same.
 type RestorePlan struct {
 	Archive Archive
+	Place   string // whose copy is read
 	Target  string
 	Empty   bool // the target exists already and is empty
 	Tables  []string

@@ -2,6 +2,7 @@ package vault
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -23,7 +24,7 @@ type term struct {
 const FilterWords = "db:shop  age:>7d  proof:none  copies:<3  is:damaged  place:s3  !word"
 
 // FilterHelp says in one sentence what a filter is made of.
-const FilterHelp = "words: db:NAME age:>7d age:<12h proof:restored copies:<3 is:good|damaged|partial|foreign|pinned place:disk, or any text; ! before a word turns it round"
+const FilterHelp = "words: db:NAME age:>7d age:<12h proof:restored copies:<3 is:good|damaged|missing|partial|foreign|pinned place:disk, or any text; ! before a word turns it round"
 
 // ParseFilter reads words separated by spaces: db:, age:, proof:, is:,
 // place:, copies: and free text; "!" before a word turns it round.
@@ -77,7 +78,7 @@ func parseTerm(w string) (holds, string) {
 	case "place":
 		return func(a Archive, _ time.Time) bool {
 			for _, c := range a.Copies {
-				if contains(c.Place, val) {
+				if contains(c.Place, val) && c.there() {
 					return true
 				}
 			}
@@ -118,12 +119,18 @@ func isTerm(val string) (holds, string) {
 	if strings.HasPrefix("pinned", val) {
 		return func(a Archive, _ time.Time) bool { return a.Pinned }, ""
 	}
-	for _, s := range []string{"good", "damaged", "partial", "foreign"} {
+	if strings.HasPrefix("missing", val) {
+		return func(a Archive, _ time.Time) bool { return a.hasCopy(CopyMissing, CopyIncomplete) }, ""
+	}
+	if strings.HasPrefix("damaged", val) {
+		return func(a Archive, _ time.Time) bool { return a.State == "damaged" || a.hasCopy(CopyDamaged) }, ""
+	}
+	for _, s := range []string{"good", "partial", "foreign"} {
 		if strings.HasPrefix(s, val) {
 			return func(a Archive, _ time.Time) bool { return a.State == s }, ""
 		}
 	}
-	return nil, fmt.Sprintf("is:%s: say good, damaged, partial, foreign or pinned", val)
+	return nil, fmt.Sprintf("is:%s: say good, damaged, missing, partial, foreign or pinned", val)
 }
 
 // ageTerm reads ">7d", "<12h"; without a sign, older than.
@@ -189,11 +196,39 @@ func compare(op string, a, b int) bool {
 	return a == b
 }
 
+// there tells whether something of the archive lies in the place.
+func (c Copy) there() bool {
+	return c.State == CopyGood || c.State == CopyDamaged || c.State == CopyForeign || c.State == CopyIncomplete
+}
+
+// In tells whether a copy lies in the place of this name, good or not; of one
+// that does not answer, whether it did.
+func (a Archive) In(place string) bool {
+	return slices.ContainsFunc(a.Copies, func(c Copy) bool { return c.Place == place && c.there() && c.State != CopyIncomplete })
+}
+
+// hasCopy tells whether a copy, or what should be one, is in one of these
+// states.
+func (a Archive) hasCopy(states ...string) bool {
+	return slices.ContainsFunc(a.Copies, func(c Copy) bool { return slices.Contains(states, c.State) })
+}
+
 // GoodCopies counts the copies that are whole.
 func (a Archive) GoodCopies() int {
 	n := 0
 	for _, c := range a.Copies {
 		if c.State == "good" {
+			n++
+		}
+	}
+	return n
+}
+
+// copiesNow counts the whole copies in places that answer.
+func (a Archive) copiesNow() int {
+	n := 0
+	for _, c := range a.Copies {
+		if c.State == CopyGood && c.Known == nil {
 			n++
 		}
 	}

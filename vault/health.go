@@ -7,37 +7,38 @@ import (
 
 	"pgvault/fault"
 	"pgvault/vault/archive"
-	"pgvault/vault/store"
 )
 
 // Health tells whether every database could be brought back, and if not,
-// what to do. What cannot be asked (the place, the server) becomes part of
+// what to do. What cannot be asked (a place, the server) becomes part of
 // the answer: the error is not nil only when ctx has ended.
 func (v *Vault) Health(ctx context.Context) (*Health, error) {
-	l, err := v.Listing(ctx, true)
-	return v.healthOf(ctx, l, err)
+	w, err := v.look(ctx, screenWait)
+	return v.healthOf(ctx, w, err)
 }
 
-// Report is Health for who asks once and wants an exit code: a place that
-// cannot be listed is an error, a vault that is not there yet is none.
+// Report is Health for who asks once and wants an exit code: a vault of which
+// no place can be listed is an error, one that is not there yet is none.
 func (v *Vault) Report(ctx context.Context) (*Health, error) {
-	l, err := v.Listing(ctx, true)
+	w, err := v.look(ctx, verbWait)
 	if err != nil && fault.CodeOf(err) != fault.NoVault {
 		return nil, err
 	}
-	return v.healthOf(ctx, l, err)
+	return v.healthOf(ctx, w, err)
 }
 
-func (v *Vault) healthOf(ctx context.Context, l Listing, listErr error) (*Health, error) {
-	f := healthFacts{now: v.now(), places: len(v.Places())}
+func (v *Vault) healthOf(ctx context.Context, w *view, listErr error) (*Health, error) {
+	f := healthFacts{now: v.now(), wanted: func(database string) int { return len(v.copiesOf(database)) }}
 	if listErr != nil && fault.CodeOf(listErr) != fault.NoVault {
-		l, _ = v.remembered()
+		w = v.recallAll(listErr)
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	f.archives, f.listedAt = l.Archives, l.At
-	f.status, f.serverErr = v.statusFrom(ctx, l.Archives)
+	if w != nil {
+		f.archives = w.archives
+	}
+	f.status, f.serverErr = v.statusFrom(ctx, f.archives)
 	f.failed, f.running = map[string]failure{}, map[string]string{}
 	if vf := v.knownVault(ctx); vf != nil {
 		for _, s := range f.status {
@@ -47,18 +48,10 @@ func (v *Vault) healthOf(ctx context.Context, l Listing, listErr error) (*Health
 		}
 	}
 	f.askRuns(ctx, v)
-	f.place = v.placeHealth(ctx, l, listErr)
+	f.places = v.placeHealth(ctx, w, listErr)
+	f.waiting = v.pendings()
 	f.keys, f.keysErr = v.recipientNames()
 	return f.health(), ctx.Err()
-}
-
-// remembered is the last listing, from memory or the state folder.
-func (v *Vault) remembered() (Listing, bool) {
-	r := v.recall()
-	if r == nil {
-		return Listing{}, false
-	}
-	return r.listing(true), true
 }
 
 func (v *Vault) recipientNames() ([]string, error) {
@@ -76,31 +69,77 @@ func (v *Vault) recipientNames() ([]string, error) {
 	return names, nil
 }
 
-// placeHealth asks the place for its free space; listErr is what listing it
-// came to, l the newest listing that is known.
-func (v *Vault) placeHealth(ctx context.Context, l Listing, listErr error) placeFacts {
-	p := placeFacts{name: v.homeName(), free: -1, total: -1, listedAt: l.At, archives: len(l.Archives), err: listErr}
-	place, err := v.place()
+// placeHealth asks each place for its free space. w is what is known of them,
+// listErr why none was listed.
+func (v *Vault) placeHealth(ctx context.Context, w *view, listErr error) []placeFacts {
+	sites, err := v.sites()
 	if err != nil {
-		p.err = err
-		return p
+		return nil
 	}
-	p.url = place.String()
-	if fault.CodeOf(listErr) == fault.NoVault {
-		p.err, p.empty = nil, true
+	type room struct{ free, total int64 }
+	rooms := askEach(ctx, v, sites, screenWait, func(ctx context.Context, s site) (room, error) {
+		free, total, err := capacity(ctx, s.Store)
+		return room{free, total}, err
+	})
+	out := make([]placeFacts, len(sites))
+	for i, s := range sites {
+		p := placeFacts{name: s.Name, free: -1, total: -1, err: listErr}
+		if s.Store != nil {
+			p.url = s.Store.String()
+		}
+		if w != nil {
+			p.know(w, i)
+		}
+		if fault.CodeOf(listErr) == fault.NoVault {
+			p.err, p.empty = nil, true
+		}
+		if rooms[i].err == nil {
+			p.free, p.total = rooms[i].value.free, rooms[i].value.total
+		} else if p.err == nil {
+			p.err = rooms[i].err
+		}
+		if s.Store == nil {
+			p.err = s.Err
+		}
+		out[i] = p
 	}
-	if c, ok := store.As[store.Capacity](place); ok {
-		p.free, p.total, err = c.Capacity(ctx)
-	} else {
-		p.free, err = place.Free(ctx)
+	return out
+}
+
+// know takes in what the i-th place of a view is known to hold.
+func (p *placeFacts) know(w *view, i int) {
+	s := w.sights[i]
+	p.err = s.err
+	if s.seen == nil {
+		return
 	}
-	if err != nil && p.err == nil {
-		p.err = err
+	p.listedAt, p.archives, p.empty = s.seen.at, len(s.seen.archives), s.seen.empty && s.err == nil
+	for _, a := range w.archives {
+		for _, c := range a.Copies {
+			if c.Place != p.name {
+				continue
+			}
+			p.count(&a, c)
+		}
 	}
-	for _, a := range l.Archives {
+}
+
+func (p *placeFacts) count(a *Archive, c Copy) {
+	switch c.State {
+	case CopyGood:
 		p.newest = max(p.newest, a.Stored)
+		since := a.Finished
+		if c.ReadBack != nil {
+			since = *c.ReadBack
+		}
+		if p.unread.IsZero() || since.Before(p.unread) {
+			p.unread = since
+		}
+	case CopyDamaged:
+		p.damaged++
+	case CopyMissing, CopyIncomplete:
+		p.lacking++
 	}
-	return p
 }
 
 // askRuns notes running jobs and the state of the audit trail.

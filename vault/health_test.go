@@ -15,8 +15,6 @@ func ago(d time.Duration) *time.Time {
 	return &t
 }
 
-const day = 24 * time.Hour
-
 func good(database string, age time.Duration, proof Proof) Archive {
 	at := noon.Add(-age)
 	return Archive{ID: at.Format("20060102T150405Z") + "-0001", Database: database, Started: at, Finished: at, State: "good", Proof: proof, Tables: 3, Rows: 7,
@@ -24,8 +22,8 @@ func good(database string, age time.Duration, proof Proof) Archive {
 }
 
 func facts(status []DatabaseStatus, list ...Archive) *healthFacts {
-	return &healthFacts{now: noon, status: status, archives: list, places: 1, keys: []string{"duty", "safe"},
-		failed: map[string]failure{}, running: map[string]string{}, place: placeFacts{name: "disk", url: "file:/backup", free: 188 << 30, total: 500 << 30}}
+	return &healthFacts{now: noon, status: status, archives: list, wanted: func(string) int { return 1 }, keys: []string{"duty", "safe"},
+		failed: map[string]failure{}, running: map[string]string{}, places: []placeFacts{{name: "disk", url: "file:/backup", free: 188 << 30, total: 500 << 30}}}
 }
 
 // TestHealthExplains goes through what can be the matter with a database.

@@ -3,6 +3,7 @@ package vault
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -16,20 +17,20 @@ import (
 type healthFacts struct {
 	now        time.Time
 	status     []DatabaseStatus
-	archives   []Archive // newest first
-	listedAt   time.Time
+	archives   []Archive          // newest first
 	serverErr  error              // the server did not say which databases there are
 	failed     map[string]failure // by database: how its last backup failed
 	running    map[string]string  // by database: the running backup's job
 	runningAny bool
-	place      placeFacts
-	places     int
+	places     []placeFacts
+	wanted     func(database string) int // how many copies each archive is to have
+	waiting    []*pending
 	keys       []string
 	keysErr    error
 	trail      Trail
 }
 
-// placeFacts is what is known of the place.
+// placeFacts is what is known of one place.
 type placeFacts struct {
 	name, url   string
 	err         error // it could not be read
@@ -38,13 +39,16 @@ type placeFacts struct {
 	archives    int
 	listedAt    time.Time
 	newest      int64 // size of the largest archive
+	lacking     int   // archives that ought to have a copy there
+	damaged     int
+	unread      time.Time // since when a good copy has waited longest to be read back
 }
 
 func (f *healthFacts) health() *Health {
 	h := &Health{At: f.now, Databases: []DatabaseHealth{}, Keys: f.keys, KeyUsed: keyUsed(f.archives), Warnings: f.warnings()}
-	h.Places = []PlaceHealth{f.place.health(f.now)}
-	if f.place.name == "" && f.place.url == "" {
-		h.Places = []PlaceHealth{}
+	h.Places = []PlaceHealth{}
+	for _, p := range f.places {
+		h.Places = append(h.Places, p.health(f.now))
 	}
 	byName := map[string][]Archive{}
 	for _, a := range f.archives {
@@ -70,7 +74,7 @@ func (f *healthFacts) overdue(d DatabaseHealth) time.Duration {
 func allowed(s DatabaseStatus) time.Duration { return time.Duration(s.MaxAgeSeconds) * time.Second }
 
 func (f *healthFacts) database(s DatabaseStatus, list []Archive) DatabaseHealth {
-	d := DatabaseHealth{DatabaseStatus: s, Places: f.places, Job: f.running[s.Database]}
+	d := DatabaseHealth{DatabaseStatus: s, Places: f.wanted(s.Database), Job: f.running[s.Database]}
 	if d.Job != "" {
 		d.State = "running"
 	}
@@ -82,11 +86,8 @@ func (f *healthFacts) database(s DatabaseStatus, list []Archive) DatabaseHealth 
 		d.Archives++
 		if newest == nil {
 			newest = &list[i]
-			d.Copies = a.GoodCopies()
+			d.Copies = a.copiesNow()
 		}
-	}
-	if f.place.err != nil {
-		d.Copies = 0
 	}
 	d.Explained = f.explain(d, newest, list)
 	return d
@@ -186,6 +187,16 @@ func (f *healthFacts) warnings() []Explained {
 		e := fault.As(f.serverErr)
 		add("the server does not say which databases there are: "+e.What, e.Why, "those configured by name, and those with archives, are shown", e.Do)
 	}
+	late := map[string]int{}
+	for _, w := range f.waiting {
+		for _, p := range w.Places {
+			late[p]++
+		}
+	}
+	for _, p := range slices.Sorted(maps.Keys(late)) {
+		add(many(late[p], "deletion or pin waits for "+p, "deletions and pins wait for "+p), "the place did not take them when they were made", "what is told of it is as it was there",
+			"the next pgvault delete, pin or unpin tries again")
+	}
 	if f.nothingStarts() {
 		add("nothing starts backups by itself", "no backup of any database was made or tried within the age that you allow", "the archives are as they were",
 			"start pgvault backup --all from cron or a timer")
@@ -210,24 +221,54 @@ func (f *healthFacts) nothingStarts() bool {
 }
 
 func (p placeFacts) health(now time.Time) PlaceHealth {
-	h := PlaceHealth{Name: p.name, URL: p.url, State: "ok", Free: p.free, Total: p.total}
+	h := PlaceHealth{Name: p.name, URL: p.url, State: "ok", Free: p.free, Total: p.total, Reachable: p.err == nil, Archives: p.archives, Lacking: p.lacking, Damaged: p.damaged}
+	if !p.unread.IsZero() {
+		at := p.unread
+		h.OldestUnread = &at
+	}
 	if p.err != nil {
 		e := fault.As(p.err)
 		h.State, h.Text = "x", "cannot be read: "+join(e.What, e.Why)
+		h.Explained = &Explained{What: e.What, Why: e.Why, Left: e.Left, Do: e.Do}
 		if !p.listedAt.IsZero() {
 			h.Text += fmt.Sprintf("; %s ago it held %d archives", span(now.Sub(p.listedAt)), p.archives)
+			h.Explained.Left = fmt.Sprintf("%s ago it held %d archives; nothing there was changed", span(now.Sub(p.listedAt)), p.archives)
 		}
 		return h
 	}
 	h.Text = room(p.free, p.total)
-	switch {
-	case p.empty:
-		h.Text += "; no vault yet, the first backup makes it"
-	case p.free >= 0 && p.newest > 0 && p.free < p.newest:
+	attention := func(text string, e Explained) {
 		h.State = "!"
-		h.Text += "; less than the largest archive needs (" + bytesText(p.newest) + ")"
+		h.Text += "; " + text
+		if h.Explained == nil {
+			h.Explained = &e
+		}
+	}
+	if p.empty {
+		h.Text += "; no vault yet, the first backup makes it"
+	}
+	if p.damaged > 0 {
+		text := many(p.damaged, "copy is damaged", "copies are damaged")
+		attention(text, Explained{What: text + " in " + p.name, Why: "their bytes are not those of the archives", Left: "nothing was changed; copies in other places are as they were",
+			Do: "pgvault copy --missing makes them anew from good ones; pgvault list --filter is:damaged shows them"})
+	}
+	if p.lacking > 0 && !p.empty {
+		text := many(p.lacking, "archive has no copy here", "archives have no copy here")
+		attention(text, Explained{What: text + ": " + p.name, Why: "it was not made yet, or failed", Left: "the copies in other places are as they were", Do: "pgvault copy --missing --to " + safetext.Word(p.name)})
+	}
+	if p.free >= 0 && p.newest > 0 && p.free < p.newest {
+		text := "less than the largest archive needs (" + bytesText(p.newest) + ")"
+		attention(text, Explained{What: room(p.free, p.total) + " in " + p.name + ", " + text, Why: "the place fills up", Left: "what lies there is as it was", Do: "free space there, or let older archives go"})
 	}
 	return h
+}
+
+// many is a number with the words for one and for more.
+func many(n int, one, more string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, more)
 }
 
 func room(free, total int64) string {

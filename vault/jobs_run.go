@@ -60,12 +60,22 @@ func (v *Vault) jobs() job.Dir {
 // RunBackup is Backup as a job in this process: it has a journal, can be
 // seen and cancelled from elsewhere, and is in the audit trail.
 func (v *Vault) RunBackup(ctx context.Context, o BackupOptions, sink Sink) error {
-	return v.runJob(ctx, Order{Kind: KindBackup, Database: o.Database, Tags: o.Tags}, v.actor(), nil, sink, v.backupWork(o))
+	return v.runJob(ctx, Order{Kind: KindBackup, Database: o.Database, Tags: o.Tags, NoCopy: o.NoCopy}, v.actor(), nil, sink, v.backupWork(o))
 }
 
 // RunVerify is Verify as a job in this process.
 func (v *Vault) RunVerify(ctx context.Context, o VerifyOptions, sink Sink) error {
-	return v.runJob(ctx, Order{Kind: KindVerify, ID: o.ID, Level: o.Level}, v.actor(), nil, sink, v.verifyWork(o))
+	return v.runJob(ctx, Order{Kind: KindVerify, ID: o.ID, Level: o.Level, Place: o.Place}, v.actor(), nil, sink, v.verifyWork(o))
+}
+
+// RunCopy is Copy as a job in this process.
+func (v *Vault) RunCopy(ctx context.Context, o CopyOptions, sink Sink) error {
+	return v.runJob(ctx, o.Order(), v.actor(), nil, sink, v.copyWork(o))
+}
+
+// Order is the copy as an order for Launch.
+func (o CopyOptions) Order() Order {
+	return Order{Kind: KindCopy, ID: o.ID, Missing: o.Missing, To: o.To}
 }
 
 // RunRestore is Restore as a job in this process.
@@ -77,7 +87,7 @@ func (v *Vault) RunRestore(ctx context.Context, p *RestorePlan, sink Sink) error
 
 // Order is the plan as an order for Launch: what a job of it is to do.
 func (p *RestorePlan) Order() Order {
-	o := Order{Kind: KindRestore, Database: p.Archive.Database, ID: p.Archive.ID, ToNew: p.Target, Tables: p.o.Tables,
+	o := Order{Kind: KindRestore, Database: p.Archive.Database, ID: p.Archive.ID, Place: p.o.Place, ToNew: p.Target, Tables: p.o.Tables,
 		Workers: p.o.Jobs, NoOwner: p.o.NoOwner, CreateRoles: p.o.CreateRoles, SkipCompare: p.o.SkipCompare}
 	if p.Empty {
 		o.ToNew, o.ToEmpty = "", p.Target
@@ -94,8 +104,18 @@ func (v *Vault) backupWork(o BackupOptions) work {
 			o.job = &lockedJob{r.run.ID(), r.ready}
 		}
 		err := v.Backup(ctx, o, r.tell)
-		if err == nil {
-			_, _ = v.refresh(ctx) // whoever looks next finds it remembered; without that they look themselves
+		if err == nil || fault.CodeOf(err) == fault.Partial {
+			_, _ = v.look(ctx, screenWait) // whoever looks next finds it remembered; without that they look themselves
+		}
+		return err
+	}
+}
+
+func (v *Vault) copyWork(o CopyOptions) work {
+	return func(ctx context.Context, r *recorder) error {
+		err := v.Copy(ctx, o, r.tell)
+		if err == nil || fault.CodeOf(err) == fault.Partial {
+			_, _ = v.look(ctx, screenWait)
 		}
 		return err
 	}
@@ -276,7 +296,15 @@ func (r *recorder) audit(result, text string, took time.Duration) {
 // what is the job's matter in a few words: "shop", "shop > shop_r".
 func (r *recorder) what() string {
 	database := orElse(r.facts.Database, r.order.Database)
-	return jobWhat(r.order, orElse(database, r.order.ID), r.facts.Target)
+	return jobWhat(r.order, orElse(database, orElse(r.order.ID, allMissing(r.order))), r.facts.Target)
+}
+
+// allMissing names what a copy without an archive is of.
+func allMissing(o Order) string {
+	if o.Missing {
+		return "all that is missing"
+	}
+	return ""
 }
 
 func jobWhat(o Order, database, target string) string {

@@ -18,7 +18,7 @@ type DatabaseHealth struct {
 	DatabaseStatus
 	Archives  int       `json:"archives"` // good ones
 	Copies    int       `json:"copies"`   // of the newest good archive, good ones
-	Places    int       `json:"places"`   // configured
+	Places    int       `json:"places"`   // how many copies each archive is to have
 	Explained Explained `json:"explained"`
 	Job       string    `json:"job,omitempty"` // the running job
 }
@@ -31,6 +31,13 @@ type PlaceHealth struct {
 	Text  string `json:"text"`  // "188 of 500 GiB free", "unreachable: …"
 	Free  int64  `json:"free"`  // bytes, -1 unknown
 	Total int64  `json:"total"` // bytes, -1 unknown
+
+	Reachable    bool       `json:"reachable"`
+	Archives     int        `json:"archives"`            // that lie there; where it is not reachable, as last seen
+	Lacking      int        `json:"lacking"`             // archives that ought to have a copy there and have none
+	Damaged      int        `json:"damaged"`             // copies
+	OldestUnread *time.Time `json:"oldest_unread"`       // when the good copy was last read back, or made, of which that is longest ago
+	Explained    *Explained `json:"explained,omitempty"` // where State is not ok
 }
 
 // Health is the whole vault at one moment.
@@ -66,10 +73,32 @@ type Listing struct {
 // DeletePlan is what deleting an archive will do, as data.
 type DeletePlan struct {
 	Archive Archive
-	Files   []string // exact names, in the order of removal: the manifest first
-	Bytes   int64
-	Refused string   // why it is not done at all, empty when it may be
-	Notes   []string // what a person should know: "it is not the newest good one"
+	Place   string         // whose copy alone goes; empty: all copies
+	Copies  []CopyDeletion // what goes where, in the order of the places
+	Files   []string       // exact names, in the order of removal: the manifest first; those of the first copy that goes
+	Bytes   int64          // of all copies that go
+	Refused string         // why it is not done at all, empty when it may be
+	Notes   []string       // what a person should know: "it is not the newest good one"
+	Confirm string         // what a person has to type: the id; for the last good copy with the database before it
+}
+
+// Objects counts the objects of all copies that go now.
+func (p *DeletePlan) Objects() int {
+	n := 0
+	for _, c := range p.Copies {
+		if c.Later == "" {
+			n += len(c.Files)
+		}
+	}
+	return n
+}
+
+// CopyDeletion is what happens to one copy.
+type CopyDeletion struct {
+	Place string   `json:"place"`
+	Files []string `json:"files"`
+	Bytes int64    `json:"bytes"`
+	Later string   `json:"later,omitempty"` // why it cannot go now; the next deletion or pin tries again
 }
 
 // TableInfo is one table of an archive's contents.

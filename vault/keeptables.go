@@ -6,13 +6,14 @@ import (
 	"slices"
 
 	"pgvault/pg"
+	"pgvault/vault/archive"
 )
 
 // Tables opens an archive's contents and gives its tables, the largest
 // first; blocks of large objects are among them. id is an archive's id or
 // latest:DB. Of the parts only the contents are read.
 func (v *Vault) Tables(ctx context.Context, id string, ids Identities) ([]TableInfo, error) {
-	_, o, err := v.find(ctx, id)
+	f, err := v.locate(ctx, id, "")
 	if err != nil {
 		return nil, err
 	}
@@ -20,7 +21,11 @@ func (v *Vault) Tables(ctx context.Context, id string, ids Identities) ([]TableI
 	if err != nil {
 		return nil, err
 	}
-	c, err := o.Contents(ctx, keys)
+	var c *archive.Contents
+	err = f.read(ctx, func(l *located) (err error) {
+		c, err = l.o.Contents(ctx, keys)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -88,17 +88,51 @@ func (r *restoration) work() []blockWork {
 
 func (r *restoration) loadOne(ctx context.Context, l *pg.Loader, w blockWork, p *loadProgress) error {
 	p.start(w)
-	var err error
 	if w.kind == dumpfile.LargeObjects {
-		err = r.loadLargeObjects(ctx, w)
-	} else {
-		err = r.loadTable(ctx, l, w, p)
+		if err := r.loadLargeObjects(ctx, w); err != nil {
+			return err
+		}
+		p.end(w)
+		return nil
 	}
-	if err != nil {
-		return err
+	for {
+		source := r.source()
+		err := r.loadTable(ctx, l, w, p)
+		if err == nil {
+			break
+		}
+		if !anotherCopy(ctx, err) || !r.readElsewhere(ctx, source, err) {
+			return err
+		}
+		p.start(w)
 	}
 	p.end(w)
 	return nil
+}
+
+// source numbers where blocks are read from: it changes when that does.
+func (r *restoration) source() int {
+	r.from.Lock()
+	defer r.from.Unlock()
+	return r.from.n
+}
+
+// readElsewhere goes on after a table that was damaged and rolled back: once
+// more from the same copy, then from the others. false: there is none left.
+// source is what the table was read from; another worker may have left it
+// already.
+func (r *restoration) readElsewhere(ctx context.Context, source int, err error) bool {
+	r.from.Lock()
+	defer r.from.Unlock()
+	if r.from.n != source {
+		return true
+	}
+	r.from.n++
+	if source == 0 {
+		r.info("read once more, because of this: " + oneLine(err))
+		return true
+	}
+	return r.from.next != nil && r.from.next(ctx, err)
 }
 
 // loadTable copies one table. The rows' SHA-256 is compared with what was
@@ -224,6 +258,9 @@ func newLoadProgress(r *restoration, work []blockWork) *loadProgress {
 
 func (l *loadProgress) start(w blockWork) {
 	l.mu.Lock()
+	if t := l.active[w.entry.ID]; t != nil { // it begins anew
+		l.p.Bytes -= t.Bytes
+	}
 	l.active[w.entry.ID] = &Table{Name: w.name(), State: StateRunning, RowsTotal: w.want.rows}
 	l.mu.Unlock()
 	l.tell()

@@ -25,9 +25,9 @@ func TestNewestFirst(t *testing.T) {
 		shuffle.Shuffle(len(got), func(i, j int) { got[i], got[j] = got[j], got[i] })
 		slices.SortFunc(got, func(a, b Archive) int {
 			switch {
-			case newer(a, b):
+			case newer(&a, &b):
 				return -1
-			case newer(b, a):
+			case newer(&b, &a):
 				return 1
 			}
 			return 0

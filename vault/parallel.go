@@ -7,15 +7,17 @@ import (
 	"sync/atomic"
 )
 
-// parallel calls do for 0 to n-1, on as many goroutines as there are
-// processors, and gives the first error. After an error, or once ctx has
-// ended, no further call is made.
-func parallel(ctx context.Context, n int, do func(ctx context.Context, i int) error) error {
+func processors() int { return runtime.GOMAXPROCS(0) }
+
+// parallel calls do for 0 to n-1, on at most width goroutines, and gives the
+// first error. After an error, or once ctx has ended, no further call is
+// made.
+func parallel(ctx context.Context, width, n int, do func(ctx context.Context, i int) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var next atomic.Int64
 	var wg sync.WaitGroup
-	for range min(n, runtime.GOMAXPROCS(0)) {
+	for range min(n, width) {
 		wg.Go(func() {
 			for ctx.Err() == nil {
 				i := int(next.Add(1)) - 1

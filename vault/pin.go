@@ -3,12 +3,12 @@ package vault
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
+	"slices"
+	"strings"
 
 	"pgvault/fault"
 	"pgvault/vault/archive"
-	"pgvault/vault/store"
 )
 
 // pinned tells whether a pin lies in the archive's folder. One that nobody
@@ -19,82 +19,94 @@ func (f folder) pinned() bool {
 }
 
 // Pin keeps an archive whatever the rules say, or with pinned false lets the
-// rules decide again. What is so already stays so without an error. id is an
-// archive's id, or database/id.
+// rules decide again, in every place that has a copy. What is so already
+// stays so without an error. id is an archive's id, or database/id. Where a
+// place could not be asked, it is done at the next pin or deletion; the error
+// then has the code fault.Partial.
 func (v *Vault) Pin(ctx context.Context, id string, pinned bool) error {
 	if err := v.writable(); err != nil {
 		return err
 	}
-	place, err := v.place()
+	there, err := v.whereabouts(ctx, id)
 	if err != nil {
 		return err
 	}
-	f, err := v.folderOf(ctx, place, id)
-	if err != nil {
-		return err
-	}
-	kind := "pin"
+	kind := pendingPin
 	if !pinned {
-		kind = "unpin"
+		kind = pendingUnpin
 	}
-	return v.audited(ctx, kind, f.database+" "+f.id, "", v.pin(ctx, place, f, pinned))
+	v.finishPending(ctx, there.key())
+	return v.audited(ctx, string(kind), there.database+" "+there.id, "", v.pin(ctx, there, kind))
 }
 
-func (v *Vault) pin(ctx context.Context, place store.Store, f folder, pinned bool) error {
-	at := archive.Folder(v.c.Name, f.database, f.id)
-	if !pinned {
-		return archive.Unpin(ctx, place, at)
+func (v *Vault) pin(ctx context.Context, there *whereabouts, kind pendingKind) error {
+	done, late, failed := v.pinEach(ctx, there, kind == pendingPin)
+	w := &pending{Kind: kind, Vault: "", Database: there.database, ID: there.id, At: v.now().UTC(), By: who(), Places: late}
+	vf, err := v.vaultFile(ctx, nil)
+	if err != nil {
+		return err
+	}
+	w.Vault = vf.ID
+	if len(late) == 0 {
+		v.dropPending(w)
+		return nil
+	}
+	if done == 0 {
+		return failed
+	}
+	if err := v.writePending(w); err != nil {
+		return err
+	}
+	return &fault.Error{Op: string(kind), What: "archive " + there.id + " is not " + string(kind) + "ned everywhere", Why: strings.Join(late, ", ") + ": " + oneLine(failed),
+		Left: "it is so in the other places", Do: "the next pgvault pin, unpin or delete tries again", Code: fault.Partial, Err: failed}
+}
+
+// pinEach sets or takes away the pin in each place that has the archive. late
+// names the places that have not taken it, failed is the first reason.
+func (v *Vault) pinEach(ctx context.Context, there *whereabouts, pinned bool) (done int, late []string, failed error) {
+	add := func(name string, err error) {
+		late = append(late, name)
+		if failed == nil {
+			failed = err
+		}
+	}
+	var sites []site
+	for _, r := range there.replies {
+		switch {
+		case r.err != nil && v.mayHold(r.site, Archive{ID: there.id, Database: there.database}):
+			add(r.Name, r.err)
+		case r.err == nil && r.value.whole():
+			sites = append(sites, r.site)
+		}
 	}
 	signer, err := archive.LoadSigner(v.c.SigningKey)
 	if errors.Is(err, fs.ErrNotExist) {
 		signer, err = nil, nil // a host without a signing key may keep, too
 	}
-	if err != nil {
-		return err
-	}
-	n, err := v.note(ctx, place, f)
-	if err != nil {
-		return err
-	}
-	return archive.Pin(ctx, place, at, n, signer)
-}
-
-// note is what a pin and a mark of deletion say.
-func (v *Vault) note(ctx context.Context, place store.Store, f folder) (archive.Note, error) {
-	n := archive.Note{Archive: f.id, At: v.now().UTC(), By: who()}
-	src, err := store.ReadAll(ctx, place, archive.Folder(v.c.Name, f.database, f.id)+archive.ManifestName, archive.MaxManifest)
-	if errors.Is(err, store.ErrNotExist) || errors.Is(err, store.ErrTooBig) {
-		return n, nil
-	}
-	if err == nil {
-		n.Manifest = archive.Digest(src)
-	}
-	return n, err
-}
-
-// folderOf finds the folder of one archive by its id or database/id, in the
-// place itself.
-func (v *Vault) folderOf(ctx context.Context, place store.Store, id string) (folder, error) {
-	if _, err := v.vaultFile(ctx, nil); err != nil {
-		return folder{}, err
-	}
-	all, err := v.folders(ctx, place, "")
-	if err != nil {
-		return folder{}, err
-	}
-	var found []folder
-	for _, f := range all {
-		if f.id == id || f.database+"/"+f.id == id {
-			found = append(found, f)
+	for _, r := range askEach(ctx, v, sites, verbWait, func(ctx context.Context, s site) (struct{}, error) {
+		return struct{}{}, v.pinIn(ctx, s, there.folder, pinned, signer, err)
+	}) {
+		if r.err != nil {
+			add(r.Name, r.err)
+		} else {
+			done++
 		}
 	}
-	switch len(found) {
-	case 1:
-		return found[0], nil
-	case 0:
-		return folder{}, &fault.Error{Op: "find archive", What: fmt.Sprintf("there is no archive %q", id), Why: fmt.Sprintf("vault %q in %s has none with this id", v.c.Name, place),
-			Left: "nothing was changed", Do: "give the whole id of one archive, as pgvault list shows it", Code: fault.Usage}
+	slices.Sort(late)
+	return done, late, failed
+}
+
+func (v *Vault) pinIn(ctx context.Context, s site, f folder, pinned bool, signer *archive.Signer, noSigner error) error {
+	at := archive.Folder(v.c.Name, f.database, f.id)
+	if !pinned {
+		return archive.Unpin(ctx, s.Store, at)
 	}
-	return folder{}, &fault.Error{Op: "find archive", What: fmt.Sprintf("more than one archive has the id %q", id), Why: "archives of several databases may share an id",
-		Left: "nothing was changed", Do: "write it as " + found[0].database + "/" + id, Code: fault.Usage}
+	if noSigner != nil {
+		return noSigner
+	}
+	n, err := v.note(ctx, s.Store, f)
+	if err != nil {
+		return err
+	}
+	return archive.Pin(ctx, s.Store, at, n, signer)
 }

@@ -17,6 +17,15 @@ import (
 type restorePrep struct {
 	r    *restoration
 	keys string // names of the identities, for the record
+	f    *found
+	l    *located // the copy that is read
+	bad  []badCopy
+}
+
+// badCopy is a copy that was given up for another one of the same archive.
+type badCopy struct {
+	l   *located
+	err error
 }
 
 // PlanRestore opens the archive, asks the target server and gathers every
@@ -29,18 +38,30 @@ func (v *Vault) PlanRestore(ctx context.Context, o RestoreOptions) (*RestorePlan
 	if err != nil {
 		return nil, err
 	}
-	a, opened, err := v.find(ctx, o.ID)
+	f, err := v.locate(ctx, o.ID, o.Place)
 	if err != nil {
 		return nil, err
 	}
-	r, err := openRestoration(ctx, opened, keys)
+	a := f.Archive
+	prep := &restorePrep{keys: keys.Names(), f: f}
+	err = f.read(ctx, func(l *located) (err error) {
+		prep.l = l
+		if prep.r, err = openTwice(ctx, l, keys); err != nil {
+			prep.bad = append(prep.bad, badCopy{l, err})
+		}
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
-	p := &RestorePlan{Archive: a, Target: o.ToNew, o: o, prep: &restorePrep{r: r, keys: keys.Names()}}
+	r := prep.r
+	p := &RestorePlan{Archive: a, Place: prep.l.Name, Target: o.ToNew, o: o, prep: prep}
 	p.check("ok", "the signature is trusted, and "+keys.Names()+" opens the archive", "")
 	if a.State != "good" {
 		p.check("!", "the archive is "+a.State+": "+a.Reason, "")
+	}
+	for _, b := range prep.bad {
+		p.check("!", "the copy in "+b.l.Name+" cannot be used: "+oneLine(b.err)+"; the one in "+prep.l.Name+" is taken", "pgvault verify "+a.ID+" --place "+safetext.Word(b.l.Name))
 	}
 	p.chooseTarget(a)
 	r.server, r.target, r.noOwner = v.c.Server, p.Target, o.NoOwner
@@ -197,8 +218,11 @@ func (p *RestorePlan) describeSteps() {
 			rows += w.want.rows
 		}
 	}
-	if r.only == nil {
+	switch {
+	case r.only == nil && p.prep.l.near():
 		p.step("check the SHA-256 of every stored byte (%s)", bytesText(p.Archive.Stored))
+	case r.only == nil:
+		p.step("fetch %s from %s, still encrypted, and check the SHA-256 of every byte", bytesText(p.Archive.Stored), p.Place)
 	}
 	if !p.Empty {
 		p.step("create database %s", p.Target)
@@ -214,6 +238,9 @@ func (p *RestorePlan) describeSteps() {
 	}
 	if len(p.o.Tables) > 0 {
 		same = append(same, "--tables", safetext.Word(strings.Join(p.o.Tables, ",")))
+	}
+	if p.o.Place != "" {
+		same = append(same, "--place", safetext.Word(p.o.Place))
 	}
 	same = append(same, "--jobs", strconv.Itoa(r.jobs))
 	for _, f := range p.o.Identities.Files {

@@ -3,6 +3,7 @@ package vault
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -16,32 +17,47 @@ import (
 // archive is then readable, although no recipient's secret key was here.
 func (b *backup) selfCheck(ctx context.Context) error {
 	b.enter(StageReadBack)
-	_, o, err := b.v.find(ctx, b.o.Database+"/"+b.id)
+	f, err := b.v.locate(ctx, b.o.Database+"/"+b.id, b.home.Name)
 	if err != nil {
 		return err
 	}
-	unlock, err := b.v.reading(o)
+	l := &f.copies[0]
+	if l.o == nil {
+		return l.why
+	}
+	unlock, err := b.v.reading(l.o)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	keys := b.once.Keys()
-	if err := readThrough(ctx, b.run, o, keys); err != nil {
-		b.v.addProof(ctx, o, b.signer, archive.ProofFile{Level: string(ProofReadable), Result: "failed", Key: keys.Names(), Note: oneLine(err)})
-		return err
-	}
-	b.done.Proof = ProofReadable
-	n := len(b.contents.Tables)
-	err = b.v.addProof(ctx, o, b.signer, archive.ProofFile{Level: string(ProofReadable), Result: "ok", Key: keys.Names(), Tables: n, Equal: n,
-		Note: fmt.Sprintf("self-check: %d of %d tables read back equal", n, n)})
-	if err != nil || b.conf.Verify != ProofRestored {
+	p := &proving{v: b.v, run: b.run, l: l, o: l.o, signer: b.signer, level: ProofReadable, keys: b.once.Keys()}
+	err = p.diagnosed(ctx, twice(b.run, func() error { return readThrough(ctx, b.run, l.o, p.keys) }))
+	if err = p.concludeSelfCheck(ctx, len(b.contents.Tables), err); err != nil || b.conf.Verify != ProofRestored {
 		return err
 	}
 	b.left = "archive " + b.id + " is there and proven readable; it is not proven by restore"
-	if err := b.v.proveByRestore(ctx, b.run, o, keys, b.signer); err != nil {
+	if err := p.byRestore(ctx); err != nil {
 		return leaving(err, b.left)
 	}
 	return nil
+}
+
+// concludeSelfCheck writes what the self-check of n tables came to.
+func (p *proving) concludeSelfCheck(ctx context.Context, n int, err error) error {
+	level := ProofReadable
+	var bytes *misread
+	if errors.As(err, &bytes) {
+		level, err = ProofIntact, bytes.error
+	}
+	if err != nil {
+		if fault.CodeOf(err) == fault.Differs {
+			_ = p.v.addProof(ctx, p.l, p.signer, archive.ProofFile{Level: string(level), Result: "failed", Key: p.keys.Names(), Note: oneLine(err)})
+		}
+		return err
+	}
+	p.done.Proof = ProofReadable
+	return p.v.addProof(ctx, p.l, p.signer, archive.ProofFile{Level: string(ProofReadable), Result: "ok", Key: p.keys.Names(), Tables: n, Equal: n,
+		Note: fmt.Sprintf("self-check: %d of %d tables read back equal", n, n)})
 }
 
 func oneLine(err error) string {

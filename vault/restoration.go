@@ -36,6 +36,12 @@ type restoration struct {
 	bare    bool // no tablespaces: a scratch server has none
 	made    bool // this run made the target
 
+	from struct { // where blocks are read from
+		sync.Mutex
+		n    int                                       // see source
+		next func(ctx context.Context, err error) bool // goes on to the next copy; nil: there is none
+	}
+
 	errMu  sync.Mutex
 	errors []string // what pg_restore said and went on
 }
@@ -64,24 +70,15 @@ func openRestoration(ctx context.Context, o *archive.Opened, keys *archive.Keys)
 	return r, nil
 }
 
-// check reads every stored byte of the parts and compares SHA-256 with the
-// signed manifest.
-func (r *restoration) check(ctx context.Context) error {
-	return checkParts(ctx, r.run, r.o)
-}
-
-func checkParts(ctx context.Context, r *run, o *archive.Opened) error {
-	var read int64
-	for _, p := range o.Manifest.Parts {
-		err := o.CheckPart(ctx, p.Name, func(n int64) {
-			read += n
-			r.progress(func(pr *Progress) { pr.Stored, pr.Bytes, pr.BytesTotal = read, read, o.Manifest.Stored() })
-		})
-		if err != nil {
-			return err
-		}
+// openTwice is openRestoration that reads once more what it finds damaged: an
+// error on the line must not condemn a copy.
+func openTwice(ctx context.Context, l *located, keys *archive.Keys) (*restoration, error) {
+	r, err := openRestoration(ctx, l.o, keys)
+	if fault.CodeOf(err) != fault.Differs {
+		return r, err
 	}
-	return nil
+	l.o = l.o.In(l.Store) // without what it holds on to of the first reading
+	return openRestoration(ctx, l.o, keys)
 }
 
 // createSchema makes the database and all that comes before rows.

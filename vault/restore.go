@@ -3,6 +3,7 @@ package vault
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"pgvault/fault"
@@ -42,10 +43,17 @@ func (v *Vault) apply(ctx context.Context, r *restoration, p *RestorePlan) error
 	defer unlock()
 	if r.only == nil {
 		r.enter(StageCheck)
-		if err := r.check(ctx); err != nil {
+		spool, err := v.checkCopies(ctx, r, p.prep)
+		if err != nil {
 			return err
 		}
+		defer spool.Close()
 	}
+	for _, b := range p.prep.bad { // the other copy opened with the same keys: it is the bytes
+		v.nameDamage(ctx, r.run, b.l, b.err, true)
+	}
+	p.prep.bad = nil
+	r.from.next = func(ctx context.Context, err error) bool { return v.nextCopy(ctx, r, p.prep, err) }
 	if p.o.CreateRoles {
 		r.left = "no database was made or changed; roles that were made stay"
 		if err := r.makeRoles(ctx); err != nil {
@@ -64,6 +72,106 @@ func (v *Vault) apply(ctx context.Context, r *restoration, p *RestorePlan) error
 		return r.unproven(ctx, p, err)
 	}
 	return v.recordRestore(ctx, r, p)
+}
+
+// checkCopies reads every stored byte of the copy that was planned, before one
+// of them is used; of a place over a network, into a spool. A copy that is
+// damaged is named, and the next one taken: what was opened of the first is
+// the same in all of them.
+func (v *Vault) checkCopies(ctx context.Context, r *restoration, p *restorePrep) (*spool, error) {
+	from := slices.IndexFunc(p.f.copies, func(l located) bool { return l.n == p.l.n })
+	var first error
+	for i := from; i < len(p.f.copies); i++ {
+		l := &p.f.copies[i]
+		if l.o == nil || l.o.Digest != r.o.Digest {
+			continue
+		}
+		s, err := v.checkCopy(ctx, r, l)
+		if err == nil {
+			if first != nil {
+				r.info("the copy in " + l.Name + " is whole; it is read instead")
+			}
+			p.l = l
+			return s, nil
+		}
+		if first == nil {
+			first = err
+		}
+		if !anotherCopy(ctx, err) {
+			return nil, err
+		}
+		v.nameDamage(ctx, r.run, l, err, true)
+	}
+	return nil, first
+}
+
+func (v *Vault) checkCopy(ctx context.Context, r *restoration, l *located) (*spool, error) {
+	var s *spool
+	if !l.near() {
+		s = v.newSpool(r.run, l.o.Manifest.Stored())
+	}
+	err := checkParts(ctx, r.run, l.o, s)
+	if err != nil {
+		_ = s.Close()
+		return nil, err
+	}
+	read := l.o
+	if s != nil {
+		read = l.o.In(s)
+	}
+	if read != r.o {
+		// Not bound to ctx: see openRestoration.
+		if err := r.main.Use(context.WithoutCancel(ctx), read); err != nil {
+			_ = s.Close()
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// nextCopy lets the blocks that are still to come be read from the next copy,
+// after err was met in this one. Its parts are not checked as a whole: the key
+// that decrypts them is the one of the archive that was opened, so that each
+// chunk is one that was sealed with it, and every table's digest is compared
+// before its rows are there.
+func (v *Vault) nextCopy(ctx context.Context, r *restoration, p *restorePrep, err error) bool {
+	v.nameDamage(ctx, r.run, p.l, err, false)
+	at := slices.IndexFunc(p.f.copies, func(l located) bool { return l.n == p.l.n })
+	for i := at + 1; i < len(p.f.copies); i++ {
+		l := &p.f.copies[i]
+		if l.o == nil || l.o.Digest != r.o.Digest {
+			continue
+		}
+		if err := r.main.Use(context.WithoutCancel(ctx), l.o); err != nil {
+			v.nameDamage(ctx, r.run, l, err, true)
+			continue
+		}
+		p.l = l
+		r.info("the copy in " + l.Name + " is read instead")
+		return true
+	}
+	return false
+}
+
+// nameDamage tells that a copy cannot be used, and where its bytes are known
+// to be wrong, records it beside it: it is a copy no longer.
+func (v *Vault) nameDamage(ctx context.Context, r *run, l *located, err error, known bool) {
+	r.warn("the copy in " + l.Name + " cannot be used: " + oneLine(err))
+	if fault.CodeOf(err) != fault.Differs {
+		return
+	}
+	if !known {
+		r.info("pgvault verify " + l.o.Manifest.ID + " --place " + l.Name + " tells whether its bytes are wrong")
+		return
+	}
+	signer, serr := archive.LoadSigner(v.c.SigningKey)
+	if serr != nil {
+		return
+	}
+	perr := v.addProof(ctx, l, signer, archive.ProofFile{Level: string(ProofIntact), Result: "failed", Note: oneLine(err)})
+	if perr != nil {
+		r.warn("that could not be recorded there: " + oneLine(perr))
+	}
 }
 
 // unproven ends a restore whose comparison found something, or came to no
@@ -90,8 +198,13 @@ func (v *Vault) recordRestore(ctx context.Context, r *restoration, p *RestorePla
 		return nil
 	}
 	r.done.Proof = ProofRestored
-	return v.addProof(ctx, r.o, signer, archive.ProofFile{Level: string(ProofRestored), Result: "ok", Key: p.prep.keys,
+	err = v.addProof(ctx, p.prep.l, signer, archive.ProofFile{Level: string(ProofRestored), Result: "ok", Key: p.prep.keys,
 		Tables: r.done.TablesTotal, Equal: r.done.TablesEqual, Note: fmt.Sprintf("restored into %s: %d of %d tables equal", p.Target, r.done.TablesEqual, r.done.TablesTotal)})
+	if fault.CodeOf(err) == fault.PlaceUnreachable { // what was asked for is done
+		r.warn("that it is proven could not be recorded: " + oneLine(err))
+		return nil
+	}
+	return err
 }
 
 // refusal turns the plan's x checks into an error, before anything is done.

@@ -4,18 +4,13 @@
 package vault
 
 import (
-	"context"
 	"crypto/rand"
-	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
-	"pgvault/fault"
 	"pgvault/pg"
 	"pgvault/vault/archive"
 	"pgvault/vault/retention"
@@ -29,7 +24,8 @@ type Config struct {
 	Name, Label string
 	Version     string // of pgvault, for manifests
 	Server      pg.Settings
-	Places      []Place // in the order of the configuration; the first is a backup's home unless Database.Copies says otherwise
+	Places      []Place        // in the order of the configuration; the first is a backup's home unless Database.Copies says otherwise
+	Zone        *time.Location // days and hours of rules and schedules are counted in it; nil is the host's
 	StateDir    string
 	ReadOnly    bool
 	Runner      []string // starts pgvault with this same configuration, without a verb; empty: no job can be launched
@@ -72,7 +68,9 @@ type Database struct {
 	ExcludeTableData []string // patterns as pg_dump takes them
 	MaxAge           time.Duration
 	Keep             retention.Policy
-	Verify           Proof // what a backup must reach by itself
+	Grace            time.Duration // between marked and removed
+	Removes          bool          // somebody chose what to keep: a backup applies it by itself
+	Verify           Proof         // what a backup must reach by itself
 	Jobs             int
 }
 
@@ -83,12 +81,14 @@ type Vault struct {
 	now    func() time.Time
 	random io.Reader
 
-	mu sync.Mutex
-	vf *archive.VaultFile
-	by string // who asks, see ActAs
+	mu    sync.Mutex
+	vf    *archive.VaultFile
+	files map[int]*archive.VaultFile // of the places, once read
+	by    string                     // who asks, see ActAs
+	slow  slowness
 
-	listed  *remembered // the last listing
-	written time.Time   // when it was last written to the state folder
+	listed  map[string]*remembered // the last listing of each place
+	written map[string]time.Time   // when it was last written to the state folder
 
 	past past     // what Activity remembers between two calls
 	dead sync.Map // jobFacts of jobs that died, by id
@@ -120,110 +120,6 @@ func (v *Vault) Places() []string {
 
 // ReadOnly tells whether runs are refused.
 func (v *Vault) ReadOnly() bool { return v.c.ReadOnly }
-
-// homeName is the first place's name, empty where none is configured.
-func (v *Vault) homeName() string {
-	if len(v.c.Places) == 0 {
-		return ""
-	}
-	return v.c.Places[0].Name
-}
-
-func (v *Vault) place() (store.Store, error) {
-	if len(v.c.Places) == 0 {
-		return nil, &fault.Error{What: "no place is configured", Why: "neither the configuration nor the environment names one", Left: "nothing was changed",
-			Do: "add a [[place]] to the configuration, set BACKUP_DIR, or run pgvault init --place file:/…", Code: fault.NoVault}
-	}
-	if p := v.c.Places[0]; p.Store == nil {
-		return nil, p.Err
-	}
-	return v.c.Places[0].Store, nil
-}
-
-// vaultFile reads vault.json once; signer not nil: makes the vault in a
-// place that has none of this name.
-func (v *Vault) vaultFile(ctx context.Context, signer *archive.Signer) (*archive.VaultFile, error) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.vf != nil {
-		return v.vf, nil
-	}
-	place, err := v.place()
-	if err != nil {
-		return nil, err
-	}
-	vf, err := archive.ReadVault(ctx, place, v.c.Name)
-	if err != nil && fault.CodeOf(err) == fault.NoVault && signer != nil {
-		vf, err = v.makeVault(ctx, place, signer)
-	}
-	if err != nil {
-		return nil, err
-	}
-	v.vf = vf
-	return vf, nil
-}
-
-func (v *Vault) makeVault(ctx context.Context, place store.Store, signer *archive.Signer) (*archive.VaultFile, error) {
-	there, err := place.List(ctx, v.c.Name+"/")
-	if err != nil {
-		return nil, err
-	}
-	if len(there) > 0 {
-		if vf, err := archive.ReadVault(ctx, place, v.c.Name); err == nil { // another one has made it meanwhile
-			return vf, nil
-		}
-		return nil, &fault.Error{Op: "make vault", What: fmt.Sprintf("%s holds objects of a vault %q without its vault file", place, v.c.Name),
-			Why: archive.VaultName + " is missing and the folder is not empty", Left: "nothing was changed",
-			Do: "restore " + archive.VaultName + " from another copy, or choose another vault.name", Code: fault.NoVault}
-	}
-	vf, err := archive.NewVault(v.c.Name, v.now(), v.random, signer)
-	if err != nil {
-		return nil, err
-	}
-	if err := vf.Write(ctx, place); err != nil && !errors.Is(err, store.ErrExist) {
-		return nil, err
-	}
-	return archive.ReadVault(ctx, place, v.c.Name)
-}
-
-// Init makes the vault if it is not there yet.
-func (v *Vault) Init(ctx context.Context) error {
-	signer, err := archive.LoadSigner(v.c.SigningKey)
-	if err != nil {
-		return err
-	}
-	_, err = v.vaultFile(ctx, signer)
-	return err
-}
-
-// trust gathers the keys whose signatures count: this host's own signing
-// key and the trusted signers of the configuration; only where neither is
-// there, those that the vault names itself.
-func (v *Vault) trust(vf *archive.VaultFile) (*archive.Trust, error) {
-	var lines []string
-	if v.c.SigningKey != "" {
-		if public, err := archive.PublicOf(v.c.SigningKey); err == nil {
-			lines = append(lines, public)
-		} else if !errors.Is(err, os.ErrNotExist) {
-			return nil, err
-		}
-	}
-	if v.c.TrustedSigners != "" {
-		src, err := os.ReadFile(v.c.TrustedSigners)
-		if err != nil {
-			return nil, &fault.Error{Op: "trust", What: "the trusted signers cannot be read", Left: "nothing was believed or changed", Do: "check keys.trusted_signers", Code: fault.Usage, Err: err}
-		}
-		lines = append(lines, strings.Split(string(src), "\n")...)
-	}
-	if len(lines) == 0 {
-		lines = vf.Signers
-	}
-	t, err := archive.NewTrust(lines)
-	if err != nil {
-		return nil, &fault.Error{Op: "trust", What: "no key is known whose signature could count", Left: "nothing was believed or changed", Do: "set keys.signing_key or keys.trusted_signers", Code: fault.Usage, Err: err}
-	}
-	return t, nil
-}
 
 func (v *Vault) lockDir() string { return filepath.Join(v.c.StateDir, "locks") }
 

@@ -2,6 +2,7 @@ package vault
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -21,11 +22,14 @@ func (v *Vault) Verify(ctx context.Context, o VerifyOptions, sink Sink) error {
 	case ProofRestored:
 		stages = append(stages, StageScratch, StageCreate, StageData, StageIndexes, StageSettings, StageCompare)
 	}
-	a, opened, err := v.find(ctx, o.ID)
-	r := newRun(sink, v.now, RunStarted{Kind: KindVerify, ID: orElse(a.ID, o.ID), Database: a.Database, Stages: stages})
-	r.done.Proof = a.Proof
+	f, err := v.locate(ctx, o.ID, o.Place)
+	if err != nil {
+		f = &found{}
+	}
+	r := newRun(sink, v.now, RunStarted{Kind: KindVerify, ID: orElse(f.ID, o.ID), Database: f.Database, Stages: stages})
+	r.done.Proof = f.Proof
 	if err == nil {
-		if err = v.verify(ctx, r, opened, o); err != nil {
+		if err = v.verify(ctx, r, f, o); err != nil {
 			err = leaving(err, r.left)
 		}
 	}
@@ -39,7 +43,11 @@ func orElse(s, other string) string {
 	return s
 }
 
-func (v *Vault) verify(ctx context.Context, r *run, o *archive.Opened, opts VerifyOptions) error {
+func (v *Vault) verify(ctx context.Context, r *run, f *found, opts VerifyOptions) error {
+	l := &f.copies[0]
+	if l.o == nil {
+		return l.why
+	}
 	if err := v.writable(); err != nil {
 		return err
 	}
@@ -53,7 +61,7 @@ func (v *Vault) verify(ctx context.Context, r *run, o *archive.Opened, opts Veri
 			return err
 		}
 	}
-	unlock, err := v.reading(o)
+	unlock, err := v.reading(l.o)
 	if err != nil {
 		return err
 	}
@@ -63,44 +71,109 @@ func (v *Vault) verify(ctx context.Context, r *run, o *archive.Opened, opts Veri
 		r.warn("no proof is written: " + err.Error())
 		signer = nil
 	}
-	m := o.Manifest
+	m := l.o.Manifest
 	r.done.Tables, r.done.Rows, r.done.Bytes, r.done.Stored = m.Tables, m.Rows, m.Bytes, m.Stored()
-	r.enter(StageCheck)
-	err = checkParts(ctx, r, o)
-	if err == nil && opts.Level == ProofReadable {
-		r.enter(StageDecrypt)
-		err = readThrough(ctx, r, o, keys)
+	if len(v.c.Places) > 1 {
+		r.info("the copy in " + l.Name + " is read")
 	}
-	if err == nil && opts.Level == ProofRestored {
-		return v.proveByRestore(ctx, r, o, keys, signer)
-	}
-	return v.conclude(ctx, r, o, signer, opts.Level, keys, err)
+	p := &proving{v: v, run: r, l: l, o: l.o, signer: signer, level: opts.Level, keys: keys}
+	return p.verify(ctx)
 }
 
+// proving is the verification of one copy up to a level.
+type proving struct {
+	*run
+	v      *Vault
+	l      *located
+	o      *archive.Opened // where the bytes are read: the copy, or a spool of it
+	signer *archive.Signer // nil: no proof is written
+	level  Proof
+	keys   *archive.Keys
+}
+
+func (p *proving) verify(ctx context.Context) error {
+	p.enter(StageCheck)
+	spool := (*spool)(nil)
+	if p.level != ProofIntact && !p.l.near() {
+		spool = p.v.newSpool(p.run, p.o.Manifest.Stored())
+		defer spool.Close()
+	}
+	if err := checkParts(ctx, p.run, p.o, spool); err != nil {
+		return p.conclude(ctx, ProofIntact, err)
+	}
+	if spool != nil {
+		p.o = p.o.In(spool)
+	}
+	switch p.level {
+	case ProofReadable:
+		p.enter(StageDecrypt)
+		return p.conclude(ctx, p.level, p.diagnosed(ctx, twice(p.run, func() error { return readThrough(ctx, p.run, p.o, p.keys) })))
+	case ProofRestored:
+		return p.byRestore(ctx)
+	}
+	return p.conclude(ctx, p.level, nil)
+}
+
+// twice does once more what found damage: an error on the line must not
+// condemn a copy.
+func twice(r *run, do func() error) error {
+	err := do()
+	if fault.CodeOf(err) != fault.Differs {
+		return err
+	}
+	r.info("read once more, because of this: " + oneLine(err))
+	return do()
+}
+
+// diagnosed tells damage of this copy's bytes from damage that every copy
+// has: in the first case the error is one of misread.
+func (p *proving) diagnosed(ctx context.Context, err error) error {
+	if fault.CodeOf(err) != fault.Differs {
+		return err
+	}
+	for _, part := range p.l.o.Manifest.Parts {
+		if cerr := p.l.o.CheckPart(ctx, part.Name, nil); cerr != nil {
+			return &misread{cerr}
+		}
+	}
+	return err
+}
+
+// misread is damage of the stored bytes of one copy.
+type misread struct{ error }
+
+func (m *misread) Unwrap() error { return m.error }
+
 // conclude appends what a verification found. Only damage counts against
-// an archive: a missing key or a full disk says nothing of it.
-func (v *Vault) conclude(ctx context.Context, r *run, o *archive.Opened, signer *archive.Signer, level Proof, keys *archive.Keys, err error) error {
-	p := archive.ProofFile{Level: string(level), Result: "ok", Key: keys.Names(), Tables: r.done.TablesTotal, Equal: r.done.TablesEqual}
+// a copy: a missing key or a full disk says nothing of it. reached is the
+// level at which err was met.
+func (p *proving) conclude(ctx context.Context, reached Proof, err error) error {
+	var bytes *misread
+	if errors.As(err, &bytes) {
+		reached, err = ProofIntact, bytes.error
+	}
+	r := p.run
+	f := archive.ProofFile{Level: string(reached), Result: "ok", Key: p.keys.Names(), Tables: r.done.TablesTotal, Equal: r.done.TablesEqual}
 	switch {
 	case err == nil:
-		r.done.Proof = maxProof(r.done.Proof, level)
-		p.Note = "every part's size and SHA-256 as in the manifest"
-		if level == ProofReadable {
-			n := o.Manifest.Tables
-			p.Tables, p.Equal, r.done.TablesTotal, r.done.TablesEqual = n, n, n, n
+		r.done.Proof = maxProof(r.done.Proof, reached)
+		f.Note = "every part's size and SHA-256 as in the manifest"
+		if reached == ProofReadable {
+			n := p.o.Manifest.Tables
+			f.Tables, f.Equal, r.done.TablesTotal, r.done.TablesEqual = n, n, n, n
 		}
-		if level != ProofIntact {
-			p.Note = fmt.Sprintf("%d of %d tables equal", p.Equal, p.Tables)
+		if reached != ProofIntact {
+			f.Note = fmt.Sprintf("%d of %d tables equal", f.Equal, f.Tables)
 		}
 	case fault.CodeOf(err) == fault.Differs:
-		p.Result, p.Note = "failed", oneLine(err)
+		f.Result, f.Note = "failed", oneLine(err)
 	default:
 		return err
 	}
-	if signer == nil {
+	if p.signer == nil {
 		return err
 	}
-	if perr := v.addProof(ctx, o, signer, p); perr != nil && err == nil {
+	if perr := p.v.addProof(ctx, p.l, p.signer, f); perr != nil && err == nil {
 		return perr
 	}
 	return err
@@ -113,18 +186,20 @@ func maxProof(a, b Proof) Proof {
 	return b
 }
 
-func (v *Vault) addProof(ctx context.Context, o *archive.Opened, signer *archive.Signer, p archive.ProofFile) error {
-	p.At, p.By = v.now().UTC(), who()
-	return o.AddProof(context.WithoutCancel(ctx), p, signer, v.random)
+// addProof appends a proof beside the copy that it speaks of.
+func (v *Vault) addProof(ctx context.Context, l *located, signer *archive.Signer, p archive.ProofFile) error {
+	p.At, p.By, p.Place = v.now().UTC(), who(), l.Name
+	return l.o.AddProof(context.WithoutCancel(ctx), p, signer, v.random)
 }
 
-// proveByRestore restores into a private scratch server, made for this and
+// byRestore restores into a private scratch server, made for this and
 // removed afterwards, and compares every table there.
-func (v *Vault) proveByRestore(ctx context.Context, run *run, o *archive.Opened, keys *archive.Keys, signer *archive.Signer) error {
+func (p *proving) byRestore(ctx context.Context) error {
+	run, v := p.run, p.v
 	run.enter(StageScratch)
-	r, err := openRestoration(ctx, o, keys)
+	r, err := openTwice(ctx, &located{site: p.l.site, o: p.o}, p.keys)
 	if err != nil {
-		return v.conclude(ctx, run, o, signer, ProofRestored, keys, err)
+		return p.conclude(ctx, ProofRestored, p.diagnosed(ctx, err))
 	}
 	defer r.main.Close()
 	all, searched, err := pg.FindPrograms(ctx, v.c.Server.BinDir)
@@ -152,10 +227,10 @@ func (v *Vault) proveByRestore(ctx context.Context, run *run, o *archive.Opened,
 		return err
 	}
 	if err := r.fill(ctx, true); err != nil {
-		return v.conclude(ctx, run, o, signer, ProofRestored, keys, err)
+		return p.conclude(ctx, ProofRestored, p.diagnosed(ctx, err))
 	}
 	run.enter(StageCompare)
-	return v.conclude(ctx, run, o, signer, ProofRestored, keys, r.compare(ctx))
+	return p.conclude(ctx, ProofRestored, r.compare(ctx))
 }
 
 // scratchPrograms chooses client programs for the scratch server and makes

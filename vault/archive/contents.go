@@ -3,6 +3,7 @@ package archive
 import (
 	"encoding/json"
 	"fmt"
+	"sort"
 
 	"pgvault/fault"
 )
@@ -151,4 +152,14 @@ func (d *DumpIndex) frameAt(offset int64) (Frame, bool) {
 		return d.Frames[lo], true
 	}
 	return Frame{}, false
+}
+
+// zstdEnd is where the frames that hold the dump up to this offset end, in
+// the zstd stream, which has size bytes.
+func (d *DumpIndex) zstdEnd(offset, size int64) int64 {
+	i := sort.Search(len(d.Frames), func(i int) bool { return d.Frames[i].Dump >= offset })
+	if i == len(d.Frames) {
+		return size
+	}
+	return min(d.Frames[i].Zstd, size)
 }

@@ -15,6 +15,7 @@ import (
 type Opened struct {
 	Manifest *Manifest
 	Digest   string // SHA-256 of the manifest's bytes
+	src, sig []byte // the manifest's bytes and its signature's, as they lie there
 	place    store.Store
 	folder   string
 
@@ -50,8 +51,13 @@ func Open(ctx context.Context, place store.Store, trust *Trust, vaultID, vault, 
 	if m.ID != id || m.Database != database || m.Vault != vaultID {
 		return nil, untrusted(id, fmt.Sprintf("its manifest belongs to %s of database %q, vault %s", m.ID, m.Database, m.Vault))
 	}
-	return &Opened{Manifest: m, Digest: Digest(src), place: place, folder: folder}, nil
+	return &Opened{Manifest: m, Digest: Digest(src), src: src, sig: sig, place: place, folder: folder}, nil
 }
+
+// Raw gives the bytes of the manifest and of its signature, as they lie in
+// the place: what a copy of the archive has to have as well. They are not to
+// be changed.
+func (o *Opened) Raw() (manifest, signature []byte) { return o.src, o.sig }
 
 // ErrForeign marks an archive that no trusted key signed, or that belongs
 // elsewhere; errors.Is finds it in what Open returns.
@@ -87,6 +93,13 @@ func missing(id, object string, err error) error {
 // SHA-256 with the manifest. No key is needed. read is told how many bytes
 // passed.
 func (o *Opened) CheckPart(ctx context.Context, name string, read func(n int64)) error {
+	return o.FetchPart(ctx, name, io.Discard, read)
+}
+
+// FetchPart is CheckPart that also writes the stored bytes to w as they pass.
+// Only nil says that w has been given the part and nothing else; an error of
+// w is given as it is.
+func (o *Opened) FetchPart(ctx context.Context, name string, w io.Writer, read func(n int64)) error {
 	part, object, err := o.object(ctx, name)
 	if err != nil {
 		return err
@@ -99,6 +112,9 @@ func (o *Opened) CheckPart(ctx context.Context, name string, read func(n int64))
 		n, err := sum.Read(buf)
 		if read != nil && n > 0 {
 			read(int64(n))
+		}
+		if _, werr := w.Write(buf[:n]); werr != nil {
+			return werr
 		}
 		if name == MainPart {
 			head = append(head, buf[:min(n, headSize-len(head))]...)
@@ -114,6 +130,16 @@ func (o *Opened) CheckPart(ctx context.Context, name string, read func(n int64))
 		}
 	}
 }
+
+// In gives the same archive where its parts are read from another place:
+// another copy, or a spool. Manifest and signature are those that were
+// believed; nothing of the parts is.
+func (o *Opened) In(place store.Store) *Opened {
+	return &Opened{Manifest: o.Manifest, Digest: o.Digest, src: o.src, sig: o.sig, place: place, folder: o.folder}
+}
+
+// PartName is the whole name of a part in the place.
+func (o *Opened) PartName(name string) string { return o.folder + name }
 
 func (o *Opened) object(ctx context.Context, name string) (Part, io.ReadCloser, error) {
 	part, ok := o.Manifest.Part(name)

@@ -118,6 +118,7 @@ type ReaderAt struct {
 
 	mu     sync.Mutex
 	direct ReadAtCloser // opened at the first read where the store offers it
+	runs   []*run       // ranges that are read in order, see Expect
 	closed bool
 }
 
@@ -165,15 +166,23 @@ func (r *ReaderAt) Close() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.closed = true
+	var err error
+	for _, run := range r.runs {
+		err = errors.Join(err, run.end())
+	}
+	r.runs = nil
 	if r.direct == nil {
-		return nil
+		return err
 	}
 	d := r.direct
 	r.direct = nil
-	return d.Close()
+	return errors.Join(err, d.Close())
 }
 
 func (r *ReaderAt) fill(p []byte, off int64) (n int, err error) {
+	if n, err, ok := r.onward(p, off); ok {
+		return n, err
+	}
 	d, err := r.opened()
 	if err != nil {
 		return 0, err
@@ -197,7 +206,7 @@ func (r *ReaderAt) opened() (ReadAtCloser, error) {
 		return nil, ErrClosed
 	}
 	fast, ok := r.store.(RandomAccess)
-	if !ok || r.direct != nil {
+	if !ok || r.direct != nil || !Offers[RandomAccess](r.store) {
 		return r.direct, nil
 	}
 	d, err := fast.OpenAt(r.ctx, r.name)

@@ -1,0 +1,316 @@
+package vault
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"slices"
+	"sort"
+	"sync"
+	"time"
+
+	"pgvault/vault/archive"
+	"pgvault/vault/store"
+)
+
+// sight is what is known of one place.
+type sight struct {
+	site
+	seen *remembered // nil: nothing is known
+	err  error       // why seen is not of now; nil: it is
+}
+
+// view is the whole vault as its places show it.
+type view struct {
+	at       time.Time
+	archives []Archive
+	sights   []sight
+}
+
+// look asks every place. What a place does not tell now is taken from what
+// is remembered of it. It is an error only when no place answers.
+func (v *Vault) look(ctx context.Context, wait time.Duration) (*view, error) {
+	sites, err := v.sites()
+	if err != nil {
+		return nil, err
+	}
+	vf, trust, err := v.identity(ctx)
+	if err != nil {
+		return nil, err
+	}
+	replies := askEach(ctx, v, sites, wait, func(ctx context.Context, s site) (*remembered, error) {
+		return v.lookAt(ctx, s, vf, trust)
+	})
+	w := &view{at: v.now()}
+	answers := 0
+	for _, r := range replies {
+		s := sight{site: r.site, seen: r.value, err: r.err}
+		switch {
+		case r.err != nil && !errors.Is(r.err, errOtherVault):
+			if old := v.recall(r.site); old.fits(&remembered{vaultID: vf.ID, trust: trust.Digest()}) {
+				s.seen = old
+			}
+		case r.err == nil:
+			answers++
+		}
+		w.sights = append(w.sights, s)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if answers == 0 {
+		return nil, firstError(replies)
+	}
+	w.archives = v.merge(w.sights, false)
+	return w, nil
+}
+
+// recallAll is look without asking: nil where nothing is remembered of any
+// place.
+func (v *Vault) recallAll(err error) *view {
+	sites, serr := v.sites()
+	if serr != nil {
+		return nil
+	}
+	w := &view{}
+	known := v.rememberedFile()
+	for _, s := range sites {
+		r := v.recall(s)
+		if r != nil && known != nil && r.vaultID != known.ID {
+			r = nil
+		}
+		w.sights = append(w.sights, sight{site: s, seen: r, err: err})
+		if r != nil && r.at.After(w.at) {
+			w.at = r.at
+		}
+	}
+	if w.at.IsZero() {
+		return nil
+	}
+	w.archives = v.merge(w.sights, err == nil)
+	return w
+}
+
+// lookAt lists one place, describes what is new there or has changed, and
+// remembers the result. When it cannot be finished, what was described is
+// remembered all the same, so that the next look has less to do.
+func (v *Vault) lookAt(ctx context.Context, s site, vf *archive.VaultFile, trust *archive.Trust) (*remembered, error) {
+	absent, err := v.belongs(ctx, s, vf)
+	if err != nil {
+		return nil, err
+	}
+	folders, rest, err := v.folders(ctx, s.Store, "")
+	if err != nil {
+		return nil, err
+	}
+	old := v.recall(s)
+	now := &remembered{at: v.now(), vaultID: vf.ID, trust: trust.Digest(), empty: absent && len(folders)+len(rest) == 0}
+	rows, err := v.describeFolders(ctx, s, vf, trust, now, old, folders, rest)
+	if err != nil {
+		v.rememberSome(s, now, old, rows)
+		return nil, err
+	}
+	changed := !old.fits(now) || len(old.archives) != len(rows) || !slices.Equal(old.rest, now.rest) || old.empty != now.empty
+	for i := range rows {
+		changed = changed || rows[i].fresh
+	}
+	v.remember(s, now, changed)
+	return now, nil
+}
+
+// fits tells whether what is remembered was read with the same eyes.
+func (r *remembered) fits(now *remembered) bool {
+	return r != nil && r.vaultID == now.vaultID && r.trust == now.trust
+}
+
+// describeFolders fills now with the archives in these folders, those of old
+// that have not changed among them. The rows are given also with an error:
+// those that are done.
+func (v *Vault) describeFolders(ctx context.Context, s site, vf *archive.VaultFile, trust *archive.Trust, now, old *remembered, folders, rest []folder) ([]row, error) {
+	for _, f := range rest {
+		if !f.deleted() {
+			now.rest = append(now.rest, f.key())
+		}
+	}
+	slices.Sort(now.rest)
+	known := map[string]int{} // where an archive stands in old
+	if old.fits(now) {
+		for i := range old.archives {
+			known[old.archives[i].Database+"/"+old.archives[i].ID] = i
+		}
+	}
+	rows := make([]row, len(folders))
+	var unknown []int
+	for i, f := range folders {
+		rows[i].print = f.print()
+		if was, ok := known[f.key()]; ok {
+			rows[i].Archive, rows[i].old = old.archives[was], old.prints[was]
+			if rows[i].print != "" && rows[i].old == rows[i].print {
+				rows[i].done = true
+				continue
+			}
+		}
+		rows[i].fresh = true
+		unknown = append(unknown, i)
+	}
+	if err := v.describeAll(ctx, s, vf, trust, unknown, func(i int) (*folder, *row) { return &folders[i], &rows[i] }); err != nil {
+		return rows, err
+	}
+	now.take(rows)
+	return rows, nil
+}
+
+// row is one archive of a listing that is being made.
+type row struct {
+	Archive
+	print string
+	old   string // the print that Archive was remembered with
+	fresh bool   // to be described now
+	done  bool   // Archive is as the place has it
+}
+
+// take makes rows the listing, newest first.
+func (r *remembered) take(rows []row) {
+	sort.SliceStable(rows, func(i, j int) bool { return newer(&rows[i].Archive, &rows[j].Archive) })
+	r.archives, r.prints = make([]Archive, len(rows)), make([]string, len(rows))
+	for i := range rows {
+		r.archives[i], r.prints[i] = rows[i].Archive, rows[i].print
+	}
+}
+
+// rememberSome keeps what a look found out before it was cut short: the time
+// stays that of the last whole one.
+func (v *Vault) rememberSome(s site, now, old *remembered, rows []row) {
+	now.at, now.rest = time.Time{}, nil
+	if old.fits(now) {
+		now.at, now.rest = old.at, old.rest
+	}
+	some := false
+	rows = slices.DeleteFunc(rows, func(r row) bool { return !r.done && r.Archive.ID == "" })
+	for i := range rows {
+		some = some || rows[i].done && rows[i].fresh
+		if !rows[i].done {
+			rows[i].print = rows[i].old
+		}
+	}
+	if some {
+		now.take(rows)
+		v.remember(s, now, true)
+	}
+}
+
+// atOnce is how many archives are described together on a disk: from a few
+// hundred signatures on, a larger batch gains nothing. Over a network it is
+// farAtOnce, by farWorkers: there the way to and fro counts.
+const (
+	atOnce     = 256
+	farAtOnce  = 8
+	farWorkers = 16
+)
+
+// describeAll describes the archives with these numbers; at gives a number's
+// folder and where its description goes.
+func (v *Vault) describeAll(ctx context.Context, s site, vf *archive.VaultFile, trust *archive.Trust, numbers []int, at func(i int) (*folder, *row)) error {
+	if len(numbers) == 0 {
+		return nil
+	}
+	place, size, width := s.Store, atOnce, processors()
+	if !s.near() {
+		size, width = farAtOnce, farWorkers
+	}
+	if !store.Offers[store.FolderReader](s.Store) {
+		place = farReader{s.Store}
+	}
+	locks := locksOf(ctx, s.Store)
+	some := slices.Collect(slices.Chunk(numbers, size))
+	return parallel(ctx, width, len(some), func(ctx context.Context, n int) error {
+		return v.describeSome(ctx, place, vf, trust, some[n], at, locks)
+	})
+}
+
+// describeSome reads what is needed of all of them before it checks their
+// signatures, which is faster done at once.
+func (v *Vault) describeSome(ctx context.Context, place store.Store, vf *archive.VaultFile, trust *archive.Trust, numbers []int, at func(i int) (*folder, *row), locks locker) error {
+	read := make([]store.Store, len(numbers))
+	var signed []archive.Signed
+	for n, i := range numbers {
+		f, _ := at(i)
+		var err error
+		where := archive.Folder(v.c.Name, f.database, f.id)
+		if read[n], err = store.WithFolder(ctx, place, where, f.small(), archive.MaxManifest+1); err != nil {
+			return err
+		}
+		if read[n] != place { // else it would be read twice
+			signed = append(signed, archive.SignedIn(ctx, read[n], where, f.names)...)
+		}
+	}
+	trust = trust.Knowing(signed, rand.Reader)
+	for n, i := range numbers {
+		f, r := at(i)
+		a, _, err := v.describe(ctx, read[n], vf, trust, *f)
+		if err != nil {
+			return err
+		}
+		a.locked = locks(ctx, archive.Folder(v.c.Name, f.database, f.id)+archive.ManifestName)
+		r.Archive, r.done = a, true
+	}
+	return nil
+}
+
+// locker tells before when an object cannot be removed; the zero time where
+// it can be, or that is not known.
+type locker func(ctx context.Context, name string) time.Time
+
+// locksOf asks the place whether it locks objects at all, so that no object
+// is asked for in vain.
+func locksOf(ctx context.Context, place store.Store) locker {
+	retained, ok := store.As[store.Retained](place)
+	promising, tells := store.As[store.Promising](place)
+	if ok && tells {
+		p, err := promising.Promises(ctx)
+		ok = err == nil && p.Lock != ""
+	}
+	if !ok {
+		return func(context.Context, string) time.Time { return time.Time{} }
+	}
+	return func(ctx context.Context, name string) time.Time {
+		until, err := retained.LockedUntil(ctx, name)
+		if err != nil {
+			return time.Time{}
+		}
+		return until
+	}
+}
+
+// farReader reads the small objects of a folder over a network at once.
+type farReader struct{ store.Store }
+
+// Unwrap lets optional interfaces be found.
+func (r farReader) Unwrap() store.Store { return r.Store }
+
+// ReadFolder implements store.FolderReader.
+func (r farReader) ReadFolder(ctx context.Context, folder string, want []store.Info) (map[string][]byte, error) {
+	var mu sync.Mutex
+	out := make(map[string][]byte, len(want))
+	err := parallel(ctx, len(want), len(want), func(ctx context.Context, i int) error {
+		o, err := r.Store.Open(ctx, folder+want[i].Name, 0, want[i].Size+1)
+		if errors.Is(err, store.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		data, err := io.ReadAll(io.LimitReader(o, want[i].Size+1))
+		if err = errors.Join(err, o.Close()); err != nil {
+			return err
+		}
+		if int64(len(data)) == want[i].Size {
+			mu.Lock()
+			out[want[i].Name] = data
+			mu.Unlock()
+		}
+		return nil
+	})
+	return out, err
+}

@@ -1,0 +1,313 @@
+package vault
+
+import (
+	"slices"
+	"sort"
+	"time"
+)
+
+// merger makes one list of what the places hold. An archive is the same one
+// in two places when its manifest has the same digest there: then the parts
+// have the same bytes, or a copy is damaged. Under one id there may lie two
+// archives, both signed (two hosts wrote to two places in the same second):
+// then the one that the first place has is listed, and the other is a damaged
+// copy of it, never mixed with it.
+type merger struct {
+	v      *Vault
+	sights []sight
+	cached bool // all is remembered: nothing says how old each is
+	places map[string]int
+	wanted map[string][]bool // by database: which places ought to have a copy
+}
+
+// version is an archive as one place has it.
+type version struct {
+	place int // in sights
+	row   *Archive
+}
+
+func (v *Vault) merge(sights []sight, cached bool) []Archive {
+	m := &merger{v: v, sights: sights, cached: cached, places: map[string]int{}, wanted: map[string][]bool{}}
+	for i, s := range sights {
+		m.places[s.Name] = i
+	}
+	if len(sights) == 1 {
+		return m.single()
+	}
+	at := map[string]int{}
+	var found [][]version
+	for i, s := range sights {
+		if s.seen == nil {
+			continue
+		}
+		for j := range s.seen.archives {
+			a := &s.seen.archives[j]
+			key := a.Database + "/" + a.ID
+			n, ok := at[key]
+			if !ok {
+				n = len(found)
+				at[key] = n
+				found = append(found, nil)
+			}
+			found[n] = append(found[n], version{i, a})
+		}
+	}
+	out := make([]Archive, len(found))
+	for i, vs := range found {
+		out[i] = m.archive(vs)
+	}
+	sort.SliceStable(out, func(i, j int) bool { return newer(&out[i], &out[j]) })
+	return out
+}
+
+// single is merge for the one place of most vaults.
+func (m *merger) single() []Archive {
+	seen := m.sights[0].seen
+	if seen == nil {
+		return []Archive{}
+	}
+	out := make([]Archive, len(seen.archives))
+	for i := range seen.archives {
+		out[i] = m.archive([]version{{0, &seen.archives[i]}})
+	}
+	return out
+}
+
+// archive makes one archive of its versions; those of places that answer
+// come first in doubt.
+func (m *merger) archive(vs []version) Archive {
+	ref := m.reference(vs)
+	a := *ref.row
+	proofs := m.proofs(vs, a.digest)
+	all := judge(proofs, everywhere)
+	a.Proofs, a.Proof, a.Pinned = nil, ProofNone, false
+	if a.digest != "" {
+		a.Proof = ProofStored
+	}
+	if len(proofs) > 0 {
+		a.Proofs = make([]ProofRecord, len(proofs))
+	}
+	for i, p := range proofs {
+		a.Proofs[i] = p.ProofRecord
+		if p.Result == "ok" {
+			a.Proof = maxProof(a.Proof, p.Level)
+		}
+	}
+	a.Copies = make([]Copy, 0, max(len(vs), len(m.sights)))
+	good := false
+	for i := range m.sights {
+		n := slices.IndexFunc(vs, func(o version) bool { return o.place == i })
+		if n < 0 {
+			if c, ought := m.absent(i, &a); ought {
+				a.Copies = append(a.Copies, c)
+			}
+			continue
+		}
+		c := m.copyOf(vs[n], a.digest, proofs, all)
+		a.Pinned = a.Pinned || vs[n].row.Pinned
+		if e := vs[n].row.expires; e.After(a.expires) {
+			a.expires = e
+		}
+		good = good || c.State == CopyGood
+		a.Copies = append(a.Copies, c)
+	}
+	if !a.expires.IsZero() {
+		until := a.expires
+		a.Expires = &until
+	}
+	if !good && ref.row.usable() {
+		i := slices.IndexFunc(a.Copies, func(c Copy) bool { return c.State == CopyDamaged })
+		a.State, a.Reason = "damaged", a.Copies[i].Reason
+	}
+	return a
+}
+
+// usable tells whether manifest and sizes are right.
+func (a *Archive) usable() bool { return a.State == "good" || a.State == "partial" }
+
+// reference is the version that speaks for the archive: of the first place
+// that answers and has it right, else that is remembered to, else whose
+// manifest can be believed.
+func (m *merger) reference(vs []version) version {
+	if len(vs) == 1 {
+		return vs[0]
+	}
+	for _, holds := range []func(o version) bool{
+		func(o version) bool { return m.sights[o.place].err == nil && o.row.usable() && m.undoubted(o) },
+		func(o version) bool { return o.row.usable() && m.undoubted(o) },
+		func(o version) bool { return o.row.usable() },
+		func(o version) bool { return o.row.digest != "" },
+	} {
+		if i := slices.IndexFunc(vs, holds); i >= 0 {
+			return vs[i]
+		}
+	}
+	return vs[0]
+}
+
+// undoubted tells that no proof beside this copy speaks against it.
+func (m *merger) undoubted(o version) bool {
+	proofs := m.proofs([]version{o}, o.row.digest)
+	return judge(proofs, o.place) == "" && judge(proofs, everywhere) == ""
+}
+
+// copyOf is the copy of one place; all says what speaks against every copy.
+func (m *merger) copyOf(o version, digest string, proofs []aboutProof, all string) Copy {
+	s := m.sights[o.place]
+	c := Copy{Place: s.Name, State: CopyGood}
+	switch bad := judge(proofs, o.place); {
+	case o.row.State == "foreign":
+		c.State, c.Reason = CopyForeign, o.row.Reason
+	case !o.row.usable():
+		c.State, c.Reason = CopyDamaged, o.row.Reason
+	case o.row.digest != digest:
+		c.State, c.Reason = CopyDamaged, "another archive lies there under the same id, also signed"
+	case bad != "":
+		c.State, c.Reason = CopyDamaged, bad
+	case all != "":
+		c.State, c.Reason = CopyDamaged, all
+	}
+	for _, p := range proofs {
+		if p.about == o.place && p.Result == "ok" && p.Level.Rank() >= ProofIntact.Rank() {
+			at := p.At
+			c.ReadBack = &at
+		}
+	}
+	if !o.row.locked.IsZero() && o.row.locked.After(m.v.now()) {
+		until := o.row.locked
+		c.LockedUntil = &until
+	}
+	c.Known = m.known(s)
+	return c
+}
+
+// known is when a place that does not answer now last told all.
+func (m *merger) known(s sight) *time.Time {
+	if s.err == nil || m.cached || s.seen == nil {
+		return nil
+	}
+	at := s.seen.at
+	return &at
+}
+
+// absent is the copy that a place does not have; ought false: it need not.
+func (m *merger) absent(i int, a *Archive) (c Copy, ought bool) {
+	if a.State == "foreign" || !m.ought(a.Database)[i] {
+		return Copy{}, false
+	}
+	s := m.sights[i]
+	c = Copy{Place: s.Name, State: CopyMissing, Reason: "there is none"}
+	switch {
+	case s.seen == nil && s.err != nil, s.seen != nil && s.err != nil && !a.Finished.Before(s.seen.at):
+		c.State, c.Reason = CopyUnknown, "the place does not answer"
+		return c, true
+	case s.seen == nil:
+		return Copy{}, false // nothing was ever asked there
+	}
+	if _, part := slices.BinarySearch(s.seen.rest, a.Database+"/"+a.ID); part {
+		c.State, c.Reason = CopyIncomplete, "it was not finished, or is being made"
+	}
+	c.Known = m.known(s)
+	return c, true
+}
+
+// ought tells which places an archive of this database must have a copy in.
+func (m *merger) ought(database string) []bool {
+	if w, ok := m.wanted[database]; ok {
+		return w
+	}
+	w := make([]bool, len(m.sights))
+	names := m.v.copiesOf(database)
+	for i, s := range m.sights {
+		w[i] = slices.Contains(names, s.Name)
+	}
+	m.wanted[database] = w
+	return w
+}
+
+// copiesOf names the places that each archive of a database must have a copy
+// in, in order.
+func (v *Vault) copiesOf(database string) []string {
+	if v.c.Of != nil {
+		if names := v.c.Of(database).Copies; len(names) > 0 {
+			return names
+		}
+	}
+	return v.Places()
+}
+
+// aboutProof is a proof and the place whose copy it speaks of.
+type aboutProof struct {
+	ProofRecord
+	about int
+}
+
+const (
+	everywhere = -1 // of the bytes that every copy has
+	nowhere    = -2 // a place that the configuration does not name
+)
+
+// proofs gathers what lies beside the copies of one archive, oldest first,
+// each once: a copy may have been made with the proofs of another.
+func (m *merger) proofs(vs []version, digest string) []aboutProof {
+	n := 0
+	for _, o := range vs {
+		n += len(o.row.Proofs)
+	}
+	if n == 0 {
+		return nil
+	}
+	out := make([]aboutProof, 0, n)
+	for _, o := range vs {
+		if o.row.digest != digest {
+			continue
+		}
+		for _, p := range o.row.Proofs {
+			if !slices.ContainsFunc(out, func(q aboutProof) bool {
+				return q.At.Equal(p.At) && q.Level == p.Level && q.Result == p.Result && q.By == p.By && q.Place == p.Place
+			}) {
+				out = append(out, aboutProof{p, m.about(p, o.place)})
+			}
+		}
+	}
+	if len(vs) > 1 {
+		sort.SliceStable(out, func(i, j int) bool { return out[i].At.Before(out[j].At) })
+	}
+	return out
+}
+
+// about tells whose copy a proof speaks of that lies in this place. A
+// failure that was met after the stored bytes had been found right is one of
+// every copy: all have these bytes. One that names a place which is not
+// configured counts where it lies, and a success does not count at all.
+func (m *merger) about(p ProofRecord, lies int) int {
+	if p.Result != "ok" && p.Level.Rank() > ProofIntact.Rank() {
+		return everywhere
+	}
+	if p.Place == "" {
+		return lies
+	}
+	if i, ok := m.places[p.Place]; ok {
+		return i
+	}
+	if p.Result != "ok" {
+		return lies
+	}
+	return nowhere
+}
+
+// judge gives what speaks against a copy, or every copy: a verification that
+// failed and was not followed by one that went as far and succeeded. Success
+// in any place takes back what spoke against every copy.
+func judge(proofs []aboutProof, place int) string {
+	bad, level := "", 0
+	for _, p := range proofs {
+		switch {
+		case p.Result != "ok" && p.about == place:
+			bad, level = orElse(p.Note, "a verification failed"), max(level, p.Level.Rank())
+		case p.Result == "ok" && (p.about == place || place == everywhere) && p.Level.Rank() >= level:
+			bad, level = "", 0
+		}
+	}
+	return bad
+}
