@@ -278,13 +278,9 @@ func (b *backup) seal(ctx context.Context) error {
 	main := b.manifest.Parts
 	b.manifest.Parts = append(append(main, parts...), p)
 	b.fillManifest()
-	if err := b.number(ctx); err != nil {
+	if err := b.sealManifest(ctx); err != nil {
 		return err
 	}
-	if err := archive.Seal(ctx, b.home.Store, b.folder, &b.manifest, b.signer); err != nil {
-		return err
-	}
-	b.settle(ctx)
 	b.done.Tables, b.done.Rows, b.done.Bytes, b.done.Stored = b.manifest.Tables, b.manifest.Rows, b.manifest.Bytes, b.manifest.Stored()
 	return nil
 }
