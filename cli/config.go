@@ -30,7 +30,7 @@ func (p *program) configCmd() *cobra.Command {
 		Short: "Print the configuration file",
 		Long: "Prints the file that is used, with its path first. pgvault -c FILE names another.\n" +
 			"Of the addresses in [tell] only the scheme and the host are shown.",
-		Args:  usageArgs(cobra.NoArgs),
+		Args: usageArgs(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
 			conf, err := p.load()
 			if err != nil {

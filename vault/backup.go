@@ -65,6 +65,10 @@ func (v *Vault) Backup(ctx context.Context, o BackupOptions, sink Sink) error {
 	if made == nil && v.copiesAfter(o) { // the database's lock is free again
 		err = b.copies(ctx)
 	}
+	if made == nil {
+		v.rememberEnd(b.vf, o.Database, nil)
+		b.retain(ctx)
+	}
 	if err = b.finish(ctx, err); made != nil {
 		made = err
 	}

@@ -48,6 +48,7 @@ func (v *Vault) healthOf(ctx context.Context, w *view, listErr error) (*Health, 
 		}
 	}
 	f.askRuns(ctx, v)
+	f.idle, f.starter = v.idle(f.status)
 	f.places = v.placeHealth(ctx, w, listErr)
 	f.waiting = v.pendings()
 	f.keys, f.keysErr = v.recipientNames()

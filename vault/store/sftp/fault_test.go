@@ -208,11 +208,11 @@ func TestServerKilledInMidUpload(t *testing.T) {
 		}
 	}
 	noLeftovers(t, s)
+	s.retry.Attempts = 3
 	w, err := s.Create(t.Context(), "main/never")
 	must(t, err)
 	_, err = w.Write(data)
 	must(t, err)
-	s.retry.Attempts = 3
 	srv.Kill()
 	wantFault(t, w.Commit(t.Context()), fault.PlaceUnreachable, "main/never", "refused")
 	srv.Start()
