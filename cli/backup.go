@@ -48,8 +48,10 @@ func (p *program) backupCmd() *cobra.Command {
 				})
 			}
 			p.outliveTerminal()
+			left := len(names)
 			return p.each(names, func(name string) error {
-				return s.vault.RunBackup(cmd.Context(), vault.BackupOptions{Database: name, Tags: tags, NoCopy: noCopy}, p.sink())
+				left--
+				return s.vault.RunBackup(cmd.Context(), vault.BackupOptions{Database: name, Tags: tags, NoCopy: noCopy, More: left > 0}, p.sink())
 			})
 		},
 	}

@@ -116,6 +116,7 @@ type BackupOptions struct {
 	Database string
 	Tags     []string
 	NoCopy   bool // make no copies in other places after it
+	More     bool // others follow in the same run: what is to be told waits for the last
 
 	job *lockedJob // the job that this run is of, nil for none
 }

@@ -103,6 +103,7 @@ func (v *Vault) backupWork(o BackupOptions) work {
 		if r.run != nil {
 			o.job = &lockedJob{r.run.ID(), r.ready}
 		}
+		r.more = o.More
 		err := v.Backup(ctx, o, r.tell)
 		if err == nil || fault.CodeOf(err) == fault.Partial {
 			_, _ = v.look(ctx, screenWait) // whoever looks next finds it remembered; without that they look themselves
@@ -158,6 +159,7 @@ func (v *Vault) runJob(ctx context.Context, o Order, actor Actor, parent *job.Pa
 type recorder struct {
 	v      *Vault
 	order  Order
+	more   bool // others follow in the same run, and the last of them tells of all
 	actor  Actor
 	parent *job.Parent
 	run    *job.Run // nil: no folder could be made
@@ -180,6 +182,7 @@ func (r *recorder) tell(e Event) {
 			r.sink(e)
 			return
 		}
+		e = r.alert(d)
 	}
 	r.record(e)
 	r.sink(e)
@@ -242,6 +245,7 @@ func (r *recorder) ready() {
 	}
 	r.begun = true
 	r.audit("started", "", 0)
+	r.v.pingStarted(r.order)
 	if r.run != nil {
 		r.parent.Reply(r.run.ID(), nil)
 	}

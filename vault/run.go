@@ -21,6 +21,8 @@ type run struct {
 	last    time.Time // of the last Progress sent
 	done    RunDone
 	left    string // what is left as it was, kept true as the run goes on
+
+	ending func(err error) // called before the RunDone, may be nil
 }
 
 // progressEvery is how often Progress is told at most.
@@ -120,6 +122,9 @@ func (r *run) finish(ctx context.Context, err error) error {
 	}
 	if err != nil && r.done.Kind != KindBackup {
 		r.done.Proof = ProofNone // what this run reached, not what others did
+	}
+	if r.ending != nil {
+		r.ending(err)
 	}
 	r.sink(r.done)
 	return err

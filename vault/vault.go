@@ -16,6 +16,7 @@ import (
 	"pgvault/vault/retention"
 	"pgvault/vault/schedule"
 	"pgvault/vault/store"
+	"pgvault/vault/tell"
 )
 
 // Config is what a vault needs to know; the faces fill it from the
@@ -36,6 +37,9 @@ type Config struct {
 	SigningKey     string // path
 	TrustedSigners string // path of further public keys, may be empty
 	SelfCheck      bool
+	DrillEvery     time.Duration // Health warns when no person's key was used for so long; 0: never
+
+	Tell Tell // who is told when something is the matter
 
 	// Starts tells what starts scheduled backups by itself on this host, "" for
 	// nothing; nil: it is not known.
@@ -100,6 +104,9 @@ type Vault struct {
 	dead sync.Map // jobFacts of jobs that died, by id
 
 	asked asked // requests to unlock that wait for an answer
+
+	sender  tell.Sender
+	started pingStart
 }
 
 var _ Desk = (*Vault)(nil)
