@@ -71,6 +71,9 @@ func (p *program) vaultConfig(conf *config.Config) vault.Config {
 			return vault.Database{Copies: d.Copies, ExcludeTableData: d.ExcludeTableData, MaxAge: d.MaxAge, Schedule: conf.Schedule(name), Keep: *d.Keep, Grace: conf.Defaults.Grace, Removes: d.Removes, Verify: vault.Proof(conf.Defaults.Verify), Jobs: conf.Defaults.Jobs}
 		},
 	}
+	if len(conf.Schedules()) > 0 {
+		c.Starts = p.starter(conf)
+	}
 	for _, d := range conf.Databases {
 		if d.Name != "*" {
 			c.Configured = append(c.Configured, d.Name)

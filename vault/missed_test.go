@@ -159,12 +159,12 @@ func TestNextRun(t *testing.T) {
 	if at == nil || at.Before(early) || !at.Before(early.Add(30*time.Minute)) || at.Location() != time.UTC {
 		t.Fatalf("next run: %v", at)
 	}
-	runs := v.NextRuns("shop", 3)
+	runs := v.NextRuns(t.Context(), "shop", 3)
 	if len(runs) != 3 || !runs[0].Equal(*at) || runs[2].Sub(runs[0]) != 2*day || runs[0].Location().String() != "Europe/Berlin" {
 		t.Errorf("next runs: %v", runs)
 	}
 	w.db.Schedule = nil
-	if v := w.vault(); v.NextRuns("shop", 3) != nil {
+	if v := w.vault(); v.NextRuns(t.Context(), "shop", 3) != nil {
 		t.Error("a database without a schedule has next runs")
 	}
 }

@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -80,25 +81,18 @@ func (v *Vault) nextRun(vf *archive.VaultFile, database string) *time.Time {
 
 // NextRuns gives the next n moments at which a backup of database begins by
 // its schedule, in the schedule's zone; none for one without.
-func (v *Vault) NextRuns(database string, n int) []time.Time {
+func (v *Vault) NextRuns(ctx context.Context, database string, n int) []time.Time {
 	s := v.c.Of(database).Schedule
 	if s == nil {
 		return nil
 	}
-	offset := v.offset(v.vfKnown(), s, database)
+	offset := v.offset(v.knownVault(ctx), s, database)
 	out := make([]time.Time, 0, n)
 	for at := v.now().Add(-offset); len(out) < n; {
 		at = s.Next(at)
 		out = append(out, at.Add(offset))
 	}
 	return out
-}
-
-// vfKnown is the vault's file if it was read before.
-func (v *Vault) vfKnown() *archive.VaultFile {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	return v.vf
 }
 
 // noteSchedules remembers since when the databases have their schedules, and
