@@ -12,12 +12,12 @@ import (
 )
 
 func (p *program) backupCmd() *cobra.Command {
-	var all, detach bool
+	var all, detach, noCopy bool
 	var tags []string
 	cmd := &cobra.Command{
 		Use:   "backup [DB...]",
 		Short: "Back up databases: encrypted, signed, read back",
-		Long:  "Makes an archive of each database named, or with --all (or no name) of every one\nthat is configured. With several, one that fails does not stop the others.\nIt goes on when the terminal hangs up; Ctrl-C ends it, and leaves nothing half-made.",
+		Long:  "Makes an archive of each database named, or with --all (or no name) of every one\nthat is configured, and brings copies to the other places. With several, one that fails\ndoes not stop the others. Exit 3 when an archive is good and a copy could not be made.\nIt goes on when the terminal hangs up; Ctrl-C ends it, and leaves nothing half-made.",
 		Example: "  pgvault backup\n" +
 			"  pgvault backup shop crm --tag before-upgrade\n" +
 			"  pgvault backup shop --detach && pgvault job watch\n" +
@@ -44,19 +44,20 @@ func (p *program) backupCmd() *cobra.Command {
 			}
 			if detach {
 				return p.each(names, func(name string) error {
-					return p.launch(cmd.Context(), s, vault.Order{Kind: vault.KindBackup, Database: name, Tags: tags}, vault.Secrets{})
+					return p.launch(cmd.Context(), s, vault.Order{Kind: vault.KindBackup, Database: name, Tags: tags, NoCopy: noCopy}, vault.Secrets{})
 				})
 			}
 			p.outliveTerminal()
 			left := len(names)
 			return p.each(names, func(name string) error {
 				left--
-				return s.vault.RunBackup(cmd.Context(), vault.BackupOptions{Database: name, Tags: tags, More: left > 0}, p.sink())
+				return s.vault.RunBackup(cmd.Context(), vault.BackupOptions{Database: name, Tags: tags, NoCopy: noCopy, More: left > 0}, p.sink())
 			})
 		},
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "every configured database")
 	cmd.Flags().StringArrayVar(&tags, "tag", nil, "a word to keep with the archive; may be repeated")
+	cmd.Flags().BoolVar(&noCopy, "no-copy", false, "make no copies in other places; the next backup or pgvault copy --missing does")
 	cmd.Flags().BoolVar(&detach, "detach", false, "start a job of its own for each and return; prints their ids")
 	cmd.Flags().BoolVar(&p.json, "json", false, "JSON Lines, the last with type done")
 	return cmd

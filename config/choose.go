@@ -36,6 +36,7 @@ func (c *Config) Database(name string) Database {
 		}
 	}
 	d.Copies = slices.Clone(d.Copies)
+	d.Removes = d.Keep != nil || c.keepSet
 	keep := c.Defaults.Keep
 	if d.Keep != nil {
 		keep = *d.Keep

@@ -57,14 +57,29 @@ func (v *Vault) Backup(ctx context.Context, o BackupOptions, sink Sink) error {
 			stages = append(stages, StageScratch, StageCreate, StageData, StageIndexes, StageSettings, StageCompare)
 		}
 	}
+	if v.copiesAfter(o) {
+		stages = append(stages, StageCopies)
+	}
 	b.run = newRun(sink, v.now, RunStarted{Kind: KindBackup, ID: id, Database: o.Database, Stages: stages})
+	made := b.do(ctx)
+	err = made
+	if made == nil && v.copiesAfter(o) { // the database's lock is free again
+		err = b.copies(ctx)
+	}
+	if made == nil {
+		v.rememberEnd(b.vf, o.Database, nil)
+		b.retain(ctx)
+	}
 	b.run.ending = func(err error) { // whoever is told of the end sees it remembered
+		if made == nil {
+			return
+		}
 		if b.vf == nil && o.Database != "" { // it failed before it came to the vault
 			b.vf, _ = v.vaultFile(context.WithoutCancel(ctx), nil)
 		}
 		v.rememberEnd(b.vf, o.Database, err)
 	}
-	return b.finish(ctx, b.do(ctx))
+	return b.finish(ctx, err)
 }
 
 func (b *backup) do(ctx context.Context) error {

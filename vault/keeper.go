@@ -83,6 +83,17 @@ type DeletePlan struct {
 	Confirm string         // what a person has to type: the id; for the last good copy with the database before it
 }
 
+// Objects counts the objects of all copies that go now.
+func (p *DeletePlan) Objects() int {
+	n := 0
+	for _, c := range p.Copies {
+		if c.Later == "" {
+			n += len(c.Files)
+		}
+	}
+	return n
+}
+
 // CopyDeletion is what happens to one copy.
 type CopyDeletion struct {
 	Place string   `json:"place"`

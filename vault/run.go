@@ -77,6 +77,13 @@ func (r *run) tableDone(t TableDone) {
 	r.sink(t)
 }
 
+func (r *run) placeDone(p PlaceDone) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p.Stage = r.stage
+	r.sink(p)
+}
+
 func (r *run) warn(text string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -159,6 +166,8 @@ func leftAtFirst(k Kind) string {
 		return "no archive was made; all older ones are as they were"
 	case KindRestore:
 		return "nothing was made or changed"
+	case KindCopy:
+		return "every copy that was there is as it was; nothing of a half copy is listed"
 	}
 	return "the archive is as it was"
 }

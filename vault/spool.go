@@ -127,6 +127,9 @@ func (s *spool) file(name string) (*os.File, int64, error) {
 	return f, fi.Size(), nil
 }
 
+// Near implements store.Near.
+func (s *spool) Near() {}
+
 // String implements store.Store.
 func (s *spool) String() string { return "spool in " + s.dir }
 

@@ -25,7 +25,8 @@ type Config struct {
 	Name, Label string
 	Version     string // of pgvault, for manifests
 	Server      pg.Settings
-	Places      []Place // in the order of the configuration; the first is a backup's home unless Database.Copies says otherwise
+	Places      []Place        // in the order of the configuration; the first is a backup's home unless Database.Copies says otherwise
+	Zone        *time.Location // days and hours of rules and schedules are counted in it; nil is the host's
 	StateDir    string
 	ReadOnly    bool
 	Runner      []string // starts pgvault with this same configuration, without a verb; empty: no job can be launched
@@ -71,7 +72,9 @@ type Database struct {
 	ExcludeTableData []string // patterns as pg_dump takes them
 	MaxAge           time.Duration
 	Keep             retention.Policy
-	Verify           Proof // what a backup must reach by itself
+	Grace            time.Duration // between marked and removed
+	Removes          bool          // somebody chose what to keep: a backup applies it by itself
+	Verify           Proof         // what a backup must reach by itself
 	Jobs             int
 }
 
