@@ -109,19 +109,7 @@ func (v *Vault) Drill(ctx context.Context, o DrillOptions) (*Drill, error) {
 	if len(d.Archives) == 0 {
 		return nil, &fault.Error{Op: "key drill", What: "there is no archive to try a key on", Why: "the vault holds none that a trusted key signed", Left: "no key was tried", Do: "pgvault backup", Code: fault.NoVault}
 	}
-	for _, a := range d.Archives {
-		d.Bytes += a.Bytes
-		switch a.Result {
-		case DrillOpened:
-			d.Opened++
-		case DrillClosed:
-			d.Closed++
-		case DrillUnread:
-			d.Unread++
-		default:
-			d.Damaged++
-		}
-	}
+	d.count()
 	err = d.verdict()
 	if err == nil {
 		v.recordDrill(ctx, d, newest)
@@ -224,6 +212,23 @@ func drillOne(ctx context.Context, o *archive.Opened, keys *archive.Keys, one *s
 	}
 	out.Why = oneLine(err)
 	return out, nil
+}
+
+// count sums up.
+func (d *Drill) count() {
+	for _, a := range d.Archives {
+		d.Bytes += a.Bytes
+		switch a.Result {
+		case DrillOpened:
+			d.Opened++
+		case DrillClosed:
+			d.Closed++
+		case DrillUnread:
+			d.Unread++
+		default:
+			d.Damaged++
+		}
+	}
 }
 
 // verdict is the error of a drill that not every archive passed.

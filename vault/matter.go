@@ -1,7 +1,6 @@
 package vault
 
 import (
-	"cmp"
 	"fmt"
 	"os"
 	"slices"
@@ -54,7 +53,7 @@ func newMatter(f *healthFacts, s tell.State, listErr error, after *ended) *matte
 // it knows no vault when the place was never reached.
 func (m *matter) addFailure() {
 	d := m.after.done
-	if _, known := m.f.failed[d.Database]; known || d.Result != ResultFailed && d.Result != ResultPartial || d.Exit == fault.Running || d.Database == "" {
+	if _, known := m.f.failed[d.Database]; known || d.Result != ResultFailed || d.Exit == fault.Running || d.Database == "" {
 		return
 	}
 	e := fault.As(d.Err)
@@ -76,6 +75,9 @@ func (m *matter) unsure(key string) bool {
 	if m.blind() {
 		return kind != "place" && !strings.HasPrefix(key, "warning/sink/")
 	}
+	if kind == "copies" && len(m.f.running) > 0 {
+		return true // they may be on their way
+	}
 	_, known := m.databases[name]
 	return (kind == "late" || kind == "failed") && !known && (m.f.serverErr != nil || m.listErr != nil)
 }
@@ -95,9 +97,10 @@ func (m *matter) pressing() []tell.Condition {
 		}
 	}
 	for _, p := range m.health.Places {
-		if p.State == "x" {
-			out = append(out, tell.Condition{Key: "place/" + p.Name, Title: "place " + p.Name + ": cannot be read", Lines: tell.Lines{What: "place " + p.Name + " " + p.Text,
-				Why: "its address is " + cmp.Or(p.URL, "not known"), Left: "what lies there is as it was, as far as is known; no backup can be written there", Do: "pgvault place test " + p.Name}})
+		if p.State == "x" && p.Explained != nil {
+			l := linesOf(*p.Explained)
+			l.Why = join("place "+p.Name+" cannot be read", l.Why)
+			out = append(out, tell.Condition{Key: "place/" + p.Name, Title: "place " + p.Name + ": cannot be read", Lines: l})
 		}
 	}
 	return out
@@ -127,7 +130,12 @@ func (m *matter) conditions(others bool) []tell.Condition {
 		}
 		out = append(out, tell.Condition{Key: "warning/" + w.Key, Title: "warning: " + w.What, Lines: linesOf(w)})
 	}
-	return out
+	for _, p := range m.health.Places {
+		if p.State == "!" && p.Damaged+p.Lacking > 0 && p.Explained != nil {
+			out = append(out, tell.Condition{Key: "copies/" + p.Name, Title: "place " + p.Name + ": " + p.Explained.What, Lines: linesOf(*p.Explained)})
+		}
+	}
+	return slices.DeleteFunc(out, func(c tell.Condition) bool { _, told := m.s.Open[c.Key]; return !told && m.unsure(c.Key) })
 }
 
 // bad is what a watchdog is told, in four lines each.
@@ -150,6 +158,8 @@ func (m *matter) well(o tell.Over) tell.Entry {
 	switch d, known := m.databases[name]; {
 	case kind == "place":
 		e.Title, e.What = "place "+name+": well again", "place "+name+" can be read again"
+	case kind == "copies":
+		e.Title, e.What = "place "+name+": copies well again", "every archive has its copy in "+name
 	case kind != "late" && kind != "failed":
 		e.Title, e.What = "no longer: "+o.What, "this is no longer so"
 	case !known:
