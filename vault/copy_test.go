@@ -50,8 +50,8 @@ func (w *world) copyAll(v *Vault, o CopyOptions) *tape {
 	return p
 }
 
-// states are the states of an archive's copies by place.
-func states(a Archive) map[string]string {
+// copyStates are the states of an archive's copies by place.
+func copyStates(a Archive) map[string]string {
 	out := map[string]string{}
 	for _, c := range a.Copies {
 		out[c.Place] = c.State
@@ -121,7 +121,7 @@ func TestBackupCopies(t *testing.T) {
 	if p := w.backup(BackupOptions{Database: "origin", NoCopy: true}).ok(t); len(all[PlaceDone](p)) != 0 {
 		t.Error("copies were made")
 	}
-	if got := states(w.list()[0]); got["nas"] != CopyMissing {
+	if got := copyStates(w.list()[0]); got["nas"] != CopyMissing {
 		t.Errorf("%v", got)
 	}
 	w.backup(BackupOptions{Database: "origin"}).ok(t)
@@ -145,7 +145,7 @@ func TestBackupWithAPlaceThatFails(t *testing.T) {
 		t.Errorf("%+v, %v", e, p.done.Result)
 	}
 	a := w.list()[0]
-	if got := states(a); a.State != "good" || got["usb"] != CopyGood || got["nas"] != CopyUnknown {
+	if got := copyStates(a); a.State != "good" || got["usb"] != CopyGood || got["nas"] != CopyUnknown {
 		t.Errorf("%s, %v", a.State, got)
 	}
 	if s := w.status(t, "origin"); s.State != "ok" {
@@ -250,7 +250,7 @@ func TestDamagedSourceIsNamed(t *testing.T) {
 	w.harm("disk", "shop", id, archive.MainPart)
 	w.copyAll(w.vault(), CopyOptions{Missing: true}).ok(t)
 	w.wholeIn("usb", "shop", id)
-	if got := states(w.list()[0]); got["disk"] != CopyDamaged || got["nas"] != CopyGood || got["usb"] != CopyGood {
+	if got := copyStates(w.list()[0]); got["disk"] != CopyDamaged || got["nas"] != CopyGood || got["usb"] != CopyGood {
 		t.Errorf("%v", got)
 	}
 	p := w.copyAll(w.vault(), CopyOptions{Missing: true}).ok(t)
@@ -258,7 +258,7 @@ func TestDamagedSourceIsNamed(t *testing.T) {
 	if done := all[PlaceDone](p); len(done) != 1 || done[0].Place != "disk" || done[0].Result != CopyHealed {
 		t.Errorf("%+v", done)
 	}
-	if got := states(w.list()[0]); got["disk"] != CopyGood {
+	if got := copyStates(w.list()[0]); got["disk"] != CopyGood {
 		t.Errorf("%v", got)
 	}
 }
@@ -279,11 +279,11 @@ func TestHealedWithoutReadingBack(t *testing.T) {
 	p.err = w.vault().Verify(t.Context(), VerifyOptions{ID: id, Level: ProofIntact, Place: "nas"}, p.sink)
 	p.check(t)
 	p.failed(t, fault.Differs)
-	if got := states(w.list()[0]); got["nas"] != CopyDamaged {
+	if got := copyStates(w.list()[0]); got["nas"] != CopyDamaged {
 		t.Errorf("%v", got)
 	}
 	w.copyAll(w.vault(), CopyOptions{Missing: true}).ok(t)
-	if got := states(w.list()[0]); got["nas"] != CopyGood {
+	if got := copyStates(w.list()[0]); got["nas"] != CopyGood {
 		t.Errorf("%v", got)
 	}
 	w.wholeIn("nas", "shop", id)
@@ -326,8 +326,8 @@ func TestReadBackWeekly(t *testing.T) {
 	if e := p.failed(t, fault.Partial); !strings.Contains(e.Why, "nas") {
 		t.Errorf("%+v", e)
 	}
-	if a := w.list()[0]; a.ID != id || states(a)["nas"] != CopyDamaged {
-		t.Errorf("%v", states(a))
+	if a := w.list()[0]; a.ID != id || copyStates(a)["nas"] != CopyDamaged {
+		t.Errorf("%v", copyStates(a))
 	}
 }
 
@@ -342,12 +342,12 @@ func (l *lyingAfter) Open(ctx context.Context, name string, offset, length int64
 	return struct {
 		io.Reader
 		io.Closer
-	}{flipping{r}, r}, nil
+	}{flippingFirst{r}, r}, nil
 }
 
-type flipping struct{ io.Reader }
+type flippingFirst struct{ io.Reader }
 
-func (f flipping) Read(p []byte) (int, error) {
+func (f flippingFirst) Read(p []byte) (int, error) {
 	n, err := f.Reader.Read(p)
 	if n > 0 {
 		p[0] ^= 1
