@@ -50,7 +50,7 @@ func (w *world) copyAll(v *Vault, o CopyOptions) *tape {
 	return p
 }
 
-// states are the states of an archive's copies by place.
+// copyStates are the states of an archive's copies by place.
 func copyStates(a Archive) map[string]string {
 	out := map[string]string{}
 	for _, c := range a.Copies {
@@ -342,12 +342,12 @@ func (l *lyingAfter) Open(ctx context.Context, name string, offset, length int64
 	return struct {
 		io.Reader
 		io.Closer
-	}{flippedReader{r}, r}, nil
+	}{flippingFirst{r}, r}, nil
 }
 
-type flippedReader struct{ io.Reader }
+type flippingFirst struct{ io.Reader }
 
-func (f flippedReader) Read(p []byte) (int, error) {
+func (f flippingFirst) Read(p []byte) (int, error) {
 	n, err := f.Reader.Read(p)
 	if n > 0 {
 		p[0] ^= 1
