@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"pgvault/fault"
 	"pgvault/vault/store"
@@ -215,6 +216,40 @@ func TestInstance(t *testing.T) {
 	}
 	storetest.Put(t, p, "main/x", nil)
 }
+
+// TestHosts: where requests go, by address; no server is asked.
+func TestHosts(t *testing.T) {
+	for want, a := range map[string]address.Address{
+		"https://backups.s3.eu-west-1.amazonaws.com/p/main/x": {Bucket: "backups", Prefix: "p", Region: "eu-west-1"},
+		"https://s3.eu-west-1.amazonaws.com/backups/p/main/x": {Bucket: "backups", Prefix: "p", Region: "eu-west-1", PathStyle: true},
+		"https://backups.s3.example.com/main/x":               {Bucket: "backups", Endpoint: "https://s3.example.com"},
+		"https://s3.example.com:8443/backups/main/x":          {Bucket: "backups", Endpoint: "https://s3.example.com:8443", PathStyle: true},
+		"http://127.0.0.1:9000/backups/main/x":                {Bucket: "backups", Endpoint: "http://127.0.0.1:9000"},
+	} {
+		env := map[string]string{"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
+		p, err := Open(t.Context(), a, address.Options{Getenv: func(name string) string { return env[name] }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var asked string
+		p.client = s3.New(p.client.Options(), func(o *s3.Options) {
+			o.HTTPClient = doer(func(r *http.Request) (*http.Response, error) {
+				asked = r.URL.Scheme + "://" + r.URL.Host + r.URL.Path
+				return nil, errIgnored
+			})
+		})
+		if _, err := p.Stat(t.Context(), "main/x"); !errors.Is(err, errIgnored) || asked != want {
+			t.Errorf("asked %s, want %s; %v", asked, want, err)
+		}
+		if !strings.HasPrefix(p.String(), "s3://backups") {
+			t.Errorf("String() = %q", p)
+		}
+	}
+}
+
+type doer func(*http.Request) (*http.Response, error)
+
+func (d doer) Do(r *http.Request) (*http.Response, error) { return d(r) }
 
 func TestMissingBucket(t *testing.T) {
 	s := servers.S3(t)

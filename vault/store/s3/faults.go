@@ -7,10 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"regexp"
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"pgvault/fault"
 	"pgvault/vault/store"
@@ -168,11 +170,7 @@ func (a *answer) Unwrap() error { return a.err }
 func (a *answer) Error() string {
 	var api smithy.APIError
 	if !errors.As(a.err, &api) {
-		var op *smithy.OperationError
-		if errors.As(a.err, &op) {
-			return op.Unwrap().Error()
-		}
-		return a.err.Error()
+		return sending(a.err).Error()
 	}
 	text := api.ErrorCode()
 	if m := api.ErrorMessage(); m != "" && m != text {
@@ -190,4 +188,21 @@ func (a *answer) Error() string {
 		}
 	}
 	return text
+}
+
+// sending is the cause below what the SDK and net/http say around it, when a
+// request did not get there.
+func sending(err error) error {
+	var send *smithyhttp.RequestSendError
+	var op *smithy.OperationError
+	var at *url.Error
+	switch {
+	case errors.As(err, &send) && errors.As(send.Err, &at):
+		return at.Err
+	case errors.As(err, &send):
+		return send.Err
+	case errors.As(err, &op):
+		return op.Err
+	}
+	return err
 }

@@ -84,6 +84,23 @@ func versions(t *testing.T, p *Place, name string) []string {
 	return ids
 }
 
+// TestRemovalThatALockForbids: a service that refuses even the marker.
+func TestRemovalThatALockForbids(t *testing.T) {
+	s := servers.LockingS3(t)
+	proxy := behind(t, s)
+	p := through(t, s, proxy, "vault")
+	p.lock = time.Hour
+	storetest.Put(t, p, "main/x", nil)
+	proxy.Set(storetest.FaultRule{Method: "DELETE", Times: -1, Do: storetest.FaultAnswer, Status: 403,
+		Body: "<Error><Code>AccessDenied</Code><Message>Access Denied because object protected by object lock.</Message></Error>"})
+	wantFault(t, p.Remove(t.Context(), "main/x"), fault.Refused, "locked until", "Wait until the lock ends")
+	free := through(t, s, proxy, "vault") // without a lock it is the credentials' fault
+	proxy.Set()
+	storetest.Put(t, free, "main/y", nil)
+	proxy.Set(storetest.FaultRule{Method: "DELETE", Do: storetest.FaultAnswer, Status: 403, Body: "<Error><Code>AccessDenied</Code></Error>"})
+	wantFault(t, free.Remove(t.Context(), "main/y"), fault.Refused, "the right to do this")
+}
+
 func TestLockNeedsABucketThatLocks(t *testing.T) {
 	s := servers.S3(t)
 	p, err := Open(t.Context(), at(s, "vault"), address.Options{Getenv: s.Getenv, ObjectLock: time.Hour})

@@ -31,7 +31,7 @@ func (p *Place) Create(ctx context.Context, name string) (store.Writer, error) {
 // number allows.
 func (p *Place) CreateSized(ctx context.Context, name string, size int64) (store.Writer, error) {
 	if size < 0 {
-		return nil, fmt.Errorf("%s: %s: a size of %d bytes", p, name, size)
+		return nil, fmt.Errorf("%s: %s: a size of %d bytes", p.title, name, size)
 	}
 	return p.create(ctx, name, size)
 }
