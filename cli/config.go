@@ -30,7 +30,7 @@ func (p *program) configCmd() *cobra.Command {
 		Short: "Print the configuration file",
 		Long: "Prints the file that is used, with its path first. pgvault -c FILE names another.\n" +
 			"Of the addresses in [tell] only the scheme and the host are shown.",
-		Args:  usageArgs(cobra.NoArgs),
+		Args: usageArgs(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
 			conf, err := p.load()
 			if err != nil {
@@ -86,6 +86,7 @@ func (p *program) configCheck(cmd *cobra.Command, _ []string) error {
 		_, err := openPlace(cmd.Context(), place, config.StateDir(s.conf.File))
 		report("place", err, placeDoes(s.conf, place))
 	}
+	p.checkTell(s.conf, report)
 	p.checkServer(cmd, s.conf, report)
 	return first
 }

@@ -37,12 +37,17 @@ type Config struct {
 
 	// File is where it was read from; empty for none.
 	File string `toml:"-"`
+
+	keepSet bool // somebody chose defaults.keep
 }
 
 // Vault names the vault.
 type Vault struct {
 	Name  string `toml:"name"`  // part of every object's name: letters, digits, . _ -
 	Label string `toml:"label"` // shown inverse on every page, such as PROD
+	// Timezone is where schedules are counted, such as Europe/Berlin; empty:
+	// the host's own zone.
+	Timezone string `toml:"timezone"`
 }
 
 // Keys says who can read the archives and what signs them.
@@ -58,8 +63,13 @@ type Keys struct {
 
 // Defaults hold for every database; its own entry overrides them.
 type Defaults struct {
+	// Schedule is when backups start, as schedule.Parse reads it; empty or
+	// NoSchedule: they do not by themselves.
+	Schedule string `toml:"schedule"`
+
 	MaxAge time.Duration    `toml:"max_age"` // a newest archive older than this is late
-	Keep   retention.Policy `toml:"keep"`    // for the retention preview
+	Keep   retention.Policy `toml:"keep"`    // what stays; only where somebody set it is anything removed
+	Grace  time.Duration    `toml:"grace"`   // between marked and removed
 	Verify string           `toml:"verify"`  // what each backup reaches by itself: stored, intact or readable
 	Jobs   int              `toml:"jobs"`    // workers of a restore
 	Copies []string         `toml:"copies"`  // names of the places that every archive is to lie in; none: all, in the order of the file
@@ -70,9 +80,14 @@ type Database struct {
 	Name             string            `toml:"name"`               // "*": all that accept connections
 	Exclude          []string          `toml:"exclude"`            // globs that * leaves out
 	ExcludeTableData []string          `toml:"exclude_table_data"` // pg_dump patterns: the tables come without rows
+	Schedule         string            `toml:"schedule"`           // replaces the default; NoSchedule: none
 	MaxAge           time.Duration     `toml:"max_age"`
 	Keep             *retention.Policy `toml:"keep"`   // replaces the default as a whole
 	Copies           []string          `toml:"copies"` // replaces the default as a whole
+
+	// Removes tells that somebody chose what to keep, so that the rest may
+	// be removed. It is no option: Config.Database fills it in.
+	Removes bool `toml:"-"`
 }
 
 // Place is where archives lie.
@@ -124,6 +139,7 @@ func Default() *Config {
 		Defaults: Defaults{
 			MaxAge: 24 * time.Hour,
 			Keep:   retention.Policy{Last: 3, Daily: 7, Weekly: 4, Monthly: 6},
+			Grace:  48 * time.Hour,
 			Verify: "readable",
 			Jobs:   1,
 		},
