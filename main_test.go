@@ -75,6 +75,7 @@ func TestStories(t *testing.T) {
 			"copied":      cmdCopied,
 			"column":      cmdColumn,
 			"hungup":      cmdHungUp,
+			"mailserver":  cmdMailServer,
 			"server":      cmdServer,
 		},
 	})

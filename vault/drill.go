@@ -127,7 +127,7 @@ func drillList(all []Archive, o DrillOptions) ([]Archive, error) {
 	})
 	for _, name := range o.Databases {
 		if taken[name] == 0 {
-			return nil, &fault.Error{Op: "key drill", What: fmt.Sprintf("the vault holds no archive of a database %q", name), Left: "no key was tried", Do: "pgvault list shows which there are", Code: fault.Usage}
+			return nil, &fault.Error{Op: "key drill", What: fmt.Sprintf("the vault holds no archive of a database %q", name), Why: "no archive of that name is in any place that answers", Left: "no key was tried", Do: "pgvault list shows which there are", Code: fault.Usage}
 		}
 	}
 	return out, nil

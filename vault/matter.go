@@ -135,7 +135,10 @@ func (m *matter) conditions(others bool) []tell.Condition {
 			out = append(out, tell.Condition{Key: "copies/" + p.Name, Title: "place " + p.Name + ": " + p.Explained.What, Lines: linesOf(*p.Explained)})
 		}
 	}
-	return slices.DeleteFunc(out, func(c tell.Condition) bool { _, told := m.s.Open[c.Key]; return !told && m.unsure(c.Key) })
+	return slices.DeleteFunc(out, func(c tell.Condition) bool {
+		_, told := m.s.Open[c.Key]
+		return strings.HasPrefix(c.Key, "copies/") && !told && m.unsure(c.Key)
+	})
 }
 
 // bad is what a watchdog is told, in four lines each.
