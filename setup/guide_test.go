@@ -299,7 +299,7 @@ func TestGuideReadOnly(t *testing.T) {
 func TestDraftWithoutSecrets(t *testing.T) {
 	dir := t.TempDir()
 	id := pair(t, "", false)
-	err := SaveDraft(dir, guide.Draft{Guide: guideName, Texts: map[string]string{keyRecipients: id.Secret(), keyServer: "host=x password = y", keyPlace: "/p"}})
+	err := SaveDraft(dir, guide.Draft{Guide: guideName, Texts: map[string]string{keyRecipients: id.Secret(), keyServer: "host=x password = y", keyPlace: "/p", keyCredential: "hunter2"}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"pgvault/config"
@@ -14,7 +15,6 @@ import (
 	"pgvault/pg"
 	"pgvault/vault"
 	"pgvault/vault/archive"
-	"pgvault/vault/store/disk"
 )
 
 // Program is what the Setup page tells of the program itself.
@@ -55,7 +55,7 @@ func LookOver(ctx context.Context, conf *config.Config, v vault.Desk, p Program)
 	o.Sections = []Section{
 		databasesSection(conf, survey, err),
 		keysSection(ctx, conf, v),
-		placesSection(ctx, conf, survey),
+		placesSection(ctx, conf, survey, p),
 		keepSection(conf),
 		whenSection(conf),
 		verifySection(conf),
@@ -171,7 +171,7 @@ func Ago(d time.Duration) string {
 	return fmt.Sprintf("%dd ago", int(d.Hours()/24))
 }
 
-func placesSection(ctx context.Context, conf *config.Config, survey *pg.Survey) Section {
+func placesSection(ctx context.Context, conf *config.Config, survey *pg.Survey, p Program) Section {
 	const table = "[[place]]"
 	if len(conf.Places) == 0 {
 		s := section("Places", table, "none", "", []vault.Check{bad("add a [[place]] with a name and a url", "no place is configured: there is nowhere to back up to")})
@@ -181,24 +181,21 @@ func placesSection(ctx context.Context, conf *config.Config, survey *pg.Survey) 
 	var now []string
 	var lines []vault.Check
 	down := 0
-	for _, p := range conf.Places {
-		now = append(now, p.Name+" "+PlaceFolder(p.URL))
-		d, err := disk.Open(p.URL)
-		if err != nil {
+	for _, l := range lookAtAll(ctx, conf, p) {
+		text, here := hereFolder(l.place.URL)
+		now = append(now, l.place.Name+" "+text)
+		if l.err != nil {
 			down++
-			lines = append(lines, wrong(err))
+			lines = append(lines, wrong(l.err))
 			continue
 		}
-		free, err := d.Free(ctx)
-		d.Close()
-		if err != nil {
-			down++
-			lines = append(lines, wrong(err))
-			continue
+		room := "answers"
+		if l.free >= 0 {
+			room = guide.Size(l.free) + " free"
 		}
-		lines = append(lines, ok("%s  %s  %s free", p.Name, PlaceFolder(p.URL), guide.Size(free)))
-		if m, err := mountOf(PlaceFolder(p.URL)); err == nil {
-			for _, c := range besideData(PlaceFolder(p.URL), m, survey) {
+		lines = append(lines, ok("%s  %s  %s", l.place.Name, text, room))
+		if m, err := mountOf(text); here && err == nil {
+			for _, c := range besideData(text, m, survey) {
 				if c.State != "ok" {
 					lines = append(lines, c)
 				}
@@ -206,13 +203,34 @@ func placesSection(ctx context.Context, conf *config.Config, survey *pg.Survey) 
 		}
 	}
 	if len(conf.Places) > 1 {
-		lines = append(lines, note("", "archives are written to the first place only in this version"))
+		lines = append(lines, vault.Check{Text: "every archive lies in " + strings.Join(conf.Database("*").Copies, ", ") + ", unless a database has its own copies ="})
 	}
 	s := section("Places", table, strings.Join(now, ", "), "see below", lines)
 	if down > 0 {
 		s.Word = fmt.Sprintf("x %d down", down)
 	}
 	return s
+}
+
+// looked is what asking one place gave.
+type looked struct {
+	place config.Place
+	free  int64
+	err   error
+}
+
+// lookAtAll asks all places at once.
+func lookAtAll(ctx context.Context, conf *config.Config, p Program) []looked {
+	out := make([]looked, len(conf.Places))
+	var all sync.WaitGroup
+	for i, place := range conf.Places {
+		all.Go(func() {
+			free, err := lookAt(ctx, place, conf.Vault.Name, p.StateDir)
+			out[i] = looked{place, free, err}
+		})
+	}
+	all.Wait()
+	return out
 }
 
 func keepSection(conf *config.Config) Section {

@@ -12,7 +12,8 @@ import (
 	"pgvault/fault"
 	"pgvault/vault"
 	"pgvault/vault/archive"
-	"pgvault/vault/store/disk"
+	"pgvault/vault/store/address"
+	"pgvault/vault/store/kinds"
 )
 
 // Allowed is nil where the person may change things, else the error that says
@@ -78,11 +79,13 @@ func Write(path string, v config.Values, r *Recipients, random io.Reader) error 
 		return err
 	}
 	for _, p := range v.Places {
-		d, err := disk.Init(p.URL)
+		a, err := address.Parse(p.URL)
+		if err == nil {
+			err = kinds.Prepare(a)
+		}
 		if err != nil {
 			return err
 		}
-		d.Close()
 	}
 	return create(path, text, 0o640)
 }
