@@ -32,6 +32,7 @@ test)
 	want openssh-client ssh-keygen
 	want tmux tmux
 	want procps pkill
+	want systemd systemd-analyze
 	;;
 lint)
 	want shellcheck shellcheck
