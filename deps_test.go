@@ -28,30 +28,18 @@ type room struct {
 var rooms = []room{
 	{"main", []string{"cli", "tui", "fault"},
 		"main parses nothing and knows nothing: it chooses a face and gives an exit code"},
-<<<<<<< HEAD
-	{"cli", []string{"setup", "timer", "guide", "vault/...", "pg/...", "config", "sample", "fault", "safetext"},
-=======
-	{"cli", []string{"setup", "guide", "vault/...", "pg/...", "config", "sample", "nearest", "fault", "safetext"},
->>>>>>> merge4
+	{"cli", []string{"timer", "setup", "guide", "vault/...", "pg/...", "config", "sample", "nearest", "fault", "safetext"},
 		"faces use the vault and the data types below it, and never each other"},
 	{"tui", []string{"setup", "guide", "vault/...", "config", "fault", "safetext"},
 		"faces use the vault and the data types below it, and never each other; the screen never talks to a server"},
 	{"setup", []string{"guide", "config", "timer", "vault", "vault/archive", "vault/store/disk", "vault/retention", "vault/schedule", "pg", "fault", "safetext"},
 		"set-up looks at server, keys and place before there is a vault, and writes what is chosen; the faces show it"},
-<<<<<<< HEAD
-	{"config", []string{"pg", "vault/retention", "vault/schedule", "fault", "safetext"},
-=======
-	{"config", []string{"pg", "vault/retention", "vault/tell", "vault/store/address", "nearest", "fault", "safetext"},
->>>>>>> merge4
+	{"config", []string{"vault/schedule", "pg", "vault/retention", "vault/tell", "vault/store/address", "nearest", "fault", "safetext"},
 		"the configuration composes the options of the rooms that use them"},
 
 	{"guide", []string{"vault", "vault/archive", "config", "fault", "safetext"},
 		"a guide is data and logic: it knows neither terminal nor server, and both faces show it"},
-<<<<<<< HEAD
-	{"vault", []string{"vault/archive", "vault/store/...", "vault/retention", "vault/schedule", "vault/job", "pg/...", "fault", "safetext"},
-=======
-	{"vault", []string{"vault/archive", "vault/replicate", "vault/store/...", "vault/retention", "vault/job", "vault/tell", "pg/...", "fault", "safetext"},
->>>>>>> merge4
+	{"vault", []string{"vault/schedule", "vault/archive", "vault/replicate", "vault/store/...", "vault/retention", "vault/job", "vault/tell", "pg/...", "fault", "safetext"},
 		"the vault brings server, archive and place together and knows no face"},
 	{"vault/archive", []string{"vault/store", "fault", "safetext"},
 		"the format knows nothing of servers, nor of what is done with an archive"},
@@ -61,15 +49,12 @@ var rooms = []room{
 		"a place keeps bytes and knows nothing of what they are"},
 	{"vault/retention", nil,
 		"retention is pure policy: no clock, no input or output, the standard library only"},
-<<<<<<< HEAD
 	{"vault/schedule", []string{"safetext"},
 		"a schedule is pure: no clock, no input or output"},
 	{"timer", []string{"vault/schedule", "fault", "safetext"},
 		"what systemd and cron are told, and what they have; it knows neither vault nor configuration"},
-=======
 	{"vault/tell", []string{"safetext"},
 		"what carries an alert knows nothing of archives: it is told what to tell"},
->>>>>>> merge4
 	{"vault/job", []string{"fault", "safetext"},
 		"a job is a process with a journal, whatever it does"},
 
@@ -100,7 +85,7 @@ var libraries = []room{
 	{"github.com/spf13", []string{"cli"}, "only the command line knows cobra"},
 	{"github.com/BurntSushi/toml", []string{"config"}, "only the configuration knows TOML"},
 	{"github.com/aws", []string{"vault/store/s3"}, "each cloud's client is in its own place's package"},
-	{"google.golang.org/api", []string{"vault/store/gcs"}, "each cloud's client is in its own place's package"},
+	{"golang.org/x/oauth2", []string{"vault/store/gcs"}, "each cloud's client is in its own place's package"},
 	{"github.com/Azure", []string{"vault/store/azure"}, "each cloud's client is in its own place's package"},
 	{"github.com/nicholas-fedor/shoutrrr", []string{"vault/tell"}, "addresses hold secrets, and one room keeps them"},
 	{"github.com/prometheus", []string{"vault/tell"}, "one room writes the metrics"},

@@ -86,6 +86,7 @@ func (p *program) configCheck(cmd *cobra.Command, _ []string) error {
 		_, err := openPlace(cmd.Context(), place, config.StateDir(s.conf.File))
 		report("place", err, placeDoes(s.conf, place))
 	}
+	p.checkTell(s.conf, report)
 	p.checkServer(cmd, s.conf, report)
 	return first
 }

@@ -69,11 +69,11 @@ func named(names []string, database string) bool {
 }
 
 func (p *program) printList(list []vault.Archive) error {
-	header := []string{"ID", "DATABASE", "FINISHED", "AGE", "STATE", "TABLES", "ROWS", "STORED", "KEEP", "PROOF"}
+	header := []string{"ID", "DATABASE", "FINISHED", "AGE", "STATE", "TABLES", "ROWS", "STORED", "KEEP", "PROOF", "COPIES"}
 	rows := [][]string{}
 	for _, a := range list {
 		rows = append(rows, []string{a.ID, safetext.Line(a.Database), a.Finished.Local().Format("2006-01-02 15:04"), age(time.Since(a.Finished)), a.State,
-			fmt.Sprint(a.Tables), fmt.Sprint(a.Rows), size(a.Stored), pinnedWord(a), string(a.Proof)})
+			fmt.Sprint(a.Tables), fmt.Sprint(a.Rows), size(a.Stored), pinnedWord(a), string(a.Proof), fmt.Sprintf("%d/%d", a.GoodCopies(), len(a.Copies))})
 	}
 	return p.table(p.stdout, header, rows)
 }

@@ -65,6 +65,7 @@ func (p *program) restoreCmd() *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&o.ToNew, "to-new", "", "name of the database to create (default: the old name with the archive's date)")
 	f.StringVar(&o.ToEmpty, "to-empty", "", "an existing, empty database to fill")
+	f.StringVar(&o.Place, "place", "", "read the copy in this place (default: the best one)")
 	f.Var((*tableList)(&o.Tables), "tables", "only these tables, with what they need: a,schema.b; may be repeated")
 	f.IntVar(&o.Jobs, "jobs", 0, "load workers (default: defaults.jobs)")
 	f.BoolVar(&o.NoOwner, "no-owner", false, "objects belong to the restoring role, grants are left out")
@@ -77,7 +78,7 @@ func (p *program) restoreCmd() *cobra.Command {
 
 func (p *program) dryRestore(plan *vault.RestorePlan) error {
 	if p.json {
-		err := p.printJSON(map[string]any{"id": plan.Archive.ID, "target": plan.Target, "tables": plan.Tables, "left_out": plan.Left,
+		err := p.printJSON(map[string]any{"id": plan.Archive.ID, "place": plan.Place, "target": plan.Target, "tables": plan.Tables, "left_out": plan.Left,
 			"checks": plan.Checks, "steps": plan.Steps, "same_as": plan.Same, "refused": plan.Refused()})
 		if err != nil {
 			return err
@@ -94,6 +95,7 @@ func (p *program) dryRestore(plan *vault.RestorePlan) error {
 func printPlan(w io.Writer, plan *vault.RestorePlan) {
 	a := plan.Archive
 	fmt.Fprintf(w, "from   %s of %s, %d tables, %d rows\n", a.ID, safetext.Line(a.Database), a.Tables, a.Rows)
+	fmt.Fprintf(w, "place  %s\n", safetext.Line(plan.Place))
 	fmt.Fprintf(w, "to     %s\n", safetext.Line(plan.Target))
 	for _, t := range plan.Tables {
 		fmt.Fprintf(w, "table  %s\n", safetext.Line(t))

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -72,7 +73,7 @@ func (p *program) printArchive(a vault.Archive) {
 		line("opens for", "%s", r)
 	}
 	for _, c := range a.Copies {
-		line("copy", "%s: %s", c.Place, c.State)
+		line("copy", "%s: %s", c.Place, copyWords(c))
 	}
 	line("state", "%s %s", a.State, a.Reason)
 	if a.Pinned {
@@ -85,6 +86,24 @@ func (p *program) printArchive(a vault.Archive) {
 	if a.Warnings > 0 {
 		line("warnings", "%d", a.Warnings)
 	}
+}
+
+// copyWords says how one copy is, and when all of it was last read.
+func copyWords(c vault.Copy) string {
+	words := []string{strings.TrimSuffix(c.State+" ("+c.Reason+")", " ()")}
+	switch {
+	case c.ReadBack != nil:
+		words = append(words, "read back "+age(time.Since(*c.ReadBack))+" ago")
+	case c.State == vault.CopyGood:
+		words = append(words, "never read back")
+	}
+	if c.LockedUntil != nil {
+		words = append(words, "locked until "+c.LockedUntil.Local().Format("2006-01-02 15:04"))
+	}
+	if c.Known != nil {
+		words = append(words, "as known "+age(time.Since(*c.Known))+" ago: the place does not answer")
+	}
+	return strings.Join(words, ", ")
 }
 
 func orNone(s string) string {

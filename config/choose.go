@@ -36,6 +36,7 @@ func (c *Config) Database(name string) Database {
 		}
 	}
 	d.Copies = slices.Clone(d.Copies)
+	d.Removes = d.Keep != nil || c.keepSet
 	if d.Schedule == "" {
 		d.Schedule = c.Defaults.Schedule
 	}

@@ -37,6 +37,8 @@ type Config struct {
 
 	// File is where it was read from; empty for none.
 	File string `toml:"-"`
+
+	keepSet bool // somebody chose defaults.keep
 }
 
 // Vault names the vault.
@@ -66,7 +68,8 @@ type Defaults struct {
 	Schedule string `toml:"schedule"`
 
 	MaxAge time.Duration    `toml:"max_age"` // a newest archive older than this is late
-	Keep   retention.Policy `toml:"keep"`    // for the retention preview
+	Keep   retention.Policy `toml:"keep"`    // what stays; only where somebody set it is anything removed
+	Grace  time.Duration    `toml:"grace"`   // between marked and removed
 	Verify string           `toml:"verify"`  // what each backup reaches by itself: stored, intact or readable
 	Jobs   int              `toml:"jobs"`    // workers of a restore
 	Copies []string         `toml:"copies"`  // names of the places that every archive is to lie in; none: all, in the order of the file
@@ -81,6 +84,10 @@ type Database struct {
 	MaxAge           time.Duration     `toml:"max_age"`
 	Keep             *retention.Policy `toml:"keep"`   // replaces the default as a whole
 	Copies           []string          `toml:"copies"` // replaces the default as a whole
+
+	// Removes tells that somebody chose what to keep, so that the rest may
+	// be removed. It is no option: Config.Database fills it in.
+	Removes bool `toml:"-"`
 }
 
 // Place is where archives lie.
@@ -132,6 +139,7 @@ func Default() *Config {
 		Defaults: Defaults{
 			MaxAge: 24 * time.Hour,
 			Keep:   retention.Policy{Last: 3, Daily: 7, Weekly: 4, Monthly: 6},
+			Grace:  48 * time.Hour,
 			Verify: "readable",
 			Jobs:   1,
 		},

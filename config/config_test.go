@@ -74,7 +74,7 @@ mouse = false
 		Vault:    Vault{Name: "main", Label: "PROD"},
 		Server:   pg.Settings{Service: "backup", Globals: &yes},
 		Keys:     Keys{RecipientsFile: "/etc/pgvault/recipients.txt", SigningKey: "/k/signing_key", DrillEvery: 30 * 24 * time.Hour},
-		Defaults: Defaults{MaxAge: 36 * time.Hour, Verify: "intact", Jobs: 4, Keep: retention.Policy{Daily: 7, Within: 14 * day}},
+		Defaults: Defaults{MaxAge: 36 * time.Hour, Verify: "intact", Jobs: 4, Keep: retention.Policy{Daily: 7, Within: 14 * day}, Grace: 2 * day},
 		Databases: []Database{
 			{Name: "*", Exclude: []string{"postgres", "*_test"}},
 			{Name: "host=evil", MaxAge: 2 * time.Hour, Keep: &retention.Policy{Hourly: 24}},
@@ -83,6 +83,8 @@ mouse = false
 		Tell:   Tell{Reminder: 24 * time.Hour},
 		UI:     UI{Times: "utc"},
 		File:   "/etc/pgvault/config.toml",
+
+		keepSet: true,
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Fatalf("got  %+v\nwant %+v", got, want)

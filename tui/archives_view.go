@@ -64,7 +64,10 @@ func proofWord(a vault.Archive) string {
 
 // copiesWord is "2 of 3", with "!" where a place lacks a good copy.
 func copiesWord(a vault.Archive, places int) string {
-	good, of := a.GoodCopies(), max(places, len(a.Copies))
+	good, of := a.GoodCopies(), len(a.Copies)
+	if of == 0 {
+		of = places
+	}
 	s := fmt.Sprintf("%d of %d", good, of)
 	if good < of {
 		s += "!"

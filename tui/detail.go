@@ -82,7 +82,7 @@ func detailLines(e env, a vault.Archive, full bool) []string {
 	}
 	add("content", content)
 	add("sealed", fmt.Sprintf("age, %s: %s", plural(int64(len(a.Recipient)), "recipient"), t(strings.Join(a.Recipient, ", "))))
-	out = append(out, copyLines(e, a)...)
+	out = append(out, copyLines(e, a, full)...)
 	out = append(out, proofLines(e, a, full)...)
 	if full {
 		add("stored", fmt.Sprintf("%s B encrypted (%s), %s B uncompressed", count(a.Stored), size(a.Stored), count(a.Bytes)))
@@ -104,26 +104,58 @@ func stateLines(e env, a vault.Archive) []string {
 	return out
 }
 
-func copyLines(e env, a vault.Archive) []string {
-	have := map[string]string{}
-	for _, c := range a.Copies {
-		have[c.Place] = c.State
+// copyLines tell of each copy: how it is; full adds when all of it was last
+// read, and why it is not good.
+func copyLines(e env, a vault.Archive, full bool) []string {
+	if len(a.Copies) == 0 {
+		return labelled("copies", "none is known", 8, e.w)
 	}
-	var parts []string
-	for _, c := range a.Copies {
-		parts = append(parts, e.th.text(c.Place)+" "+mark(c.State))
+	if !full {
+		var parts []string
+		for _, c := range a.Copies {
+			parts = append(parts, e.th.text(c.Place)+" "+mark(c.State))
+		}
+		return labelled("copies", strings.Join(parts, ", "), 8, e.w)
 	}
-	for _, p := range e.places {
-		if _, ok := have[p]; !ok {
-			parts = append(parts, e.th.text(p)+" ! no copy")
+	var out []string
+	for i, c := range a.Copies {
+		out = append(out, labelled(firstOnly(i, "copies"), e.th.text(c.Place)+" "+copyWords(e, c), 8, e.w)...)
+	}
+	return out
+}
+
+func copyWords(e env, c vault.Copy) string {
+	s := mark(c.State)
+	switch c.State {
+	case vault.CopyGood:
+		s += ", never read back"
+		if c.ReadBack != nil {
+			s = mark(c.State) + ", read back " + ago(e.now.Sub(*c.ReadBack))
+		}
+	default:
+		if c.Reason != "" {
+			s += ": " + e.th.text(c.Reason)
 		}
 	}
-	return labelled("copies", strings.Join(parts, ", "), 8, e.w)
+	if c.LockedUntil != nil {
+		s += ", locked until " + c.LockedUntil.In(e.loc).Format("2006-01-02 15:04")
+	}
+	if c.Known != nil {
+		s += ", as known " + ago(e.now.Sub(*c.Known))
+	}
+	return s
 }
 
 func mark(state string) string {
-	if state == "good" {
+	switch state {
+	case vault.CopyGood:
 		return "ok"
+	case vault.CopyMissing:
+		return "! no copy"
+	case vault.CopyIncomplete:
+		return "! not whole"
+	case vault.CopyUnknown:
+		return "? unknown"
 	}
 	return "x " + state
 }

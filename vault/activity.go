@@ -68,7 +68,7 @@ func merge(lines []auditLine, jobs []Job, vault string, now time.Time) []Activit
 		out = append(out, a)
 	}
 	for _, j := range folder { // the trail could not be written then
-		a := Activity{At: j.Started, Kind: string(j.Order.Kind), What: jobWhat(j.Order, orElse(j.Order.Database, j.Order.ID), j.Target), Actor: j.Actor, Job: j.ID}
+		a := Activity{At: j.Started, Kind: string(j.Order.Kind), What: jobWhat(j.Order, orElse(j.Order.Database, orElse(j.Order.ID, allMissing(j.Order))), j.Target), Actor: j.Actor, Job: j.ID}
 		a.finishFrom(j, now)
 		out = append(out, a)
 	}

@@ -83,23 +83,23 @@ type Progress struct {
 	At         time.Time
 }
 
-// PlaceState is where one place stands in a run that copies.
-type PlaceState string
+// PlaceStage is where one place stands in a run that copies.
+type PlaceStage string
 
-// The states of a place.
+// The stages of a place.
 const (
-	PlaceWaiting  PlaceState = "waiting"
-	PlaceCopying  PlaceState = "copying" // bytes are sent, or compared with those that lie there
-	PlaceReadBack PlaceState = "read back"
-	PlaceReady    PlaceState = "done"
-	PlaceFailed   PlaceState = "failed"
+	PlaceWaiting  PlaceStage = "waiting"
+	PlaceCopying  PlaceStage = "copying" // bytes are sent, or compared with those that lie there
+	PlaceReadBack PlaceStage = "read back"
+	PlaceReady    PlaceStage = "done"
+	PlaceFailed   PlaceStage = "failed"
 )
 
 // PlaceProgress is where one place stands. Bytes are those of archives' parts,
 // encrypted.
 type PlaceProgress struct {
 	Place        string     `json:"place"`
-	State        PlaceState `json:"state"`
+	State        PlaceStage `json:"state"`
 	Bytes        int64      `json:"bytes"` // that are there now, of those to be copied
 	There        int64      `json:"there"` // of them, those that lay there already
 	Total        int64      `json:"total"`

@@ -201,6 +201,12 @@ func (c Copy) there() bool {
 	return c.State == CopyGood || c.State == CopyDamaged || c.State == CopyForeign || c.State == CopyIncomplete
 }
 
+// In tells whether a copy lies in the place of this name, good or not; of one
+// that does not answer, whether it did.
+func (a Archive) In(place string) bool {
+	return slices.ContainsFunc(a.Copies, func(c Copy) bool { return c.Place == place && c.there() && c.State != CopyIncomplete })
+}
+
 // hasCopy tells whether a copy, or what should be one, is in one of these
 // states.
 func (a Archive) hasCopy(states ...string) bool {

@@ -7,6 +7,7 @@ import (
 
 // Explained is a fact in four lines.
 type Explained struct {
+	Key  string `json:"key,omitempty"` // of a warning: the same as long as it is the same matter
 	What string `json:"what"`
 	Why  string `json:"why"`
 	Left string `json:"left"`
@@ -80,6 +81,17 @@ type DeletePlan struct {
 	Refused string         // why it is not done at all, empty when it may be
 	Notes   []string       // what a person should know: "it is not the newest good one"
 	Confirm string         // what a person has to type: the id; for the last good copy with the database before it
+}
+
+// Objects counts the objects of all copies that go now.
+func (p *DeletePlan) Objects() int {
+	n := 0
+	for _, c := range p.Copies {
+		if c.Later == "" {
+			n += len(c.Files)
+		}
+	}
+	return n
 }
 
 // CopyDeletion is what happens to one copy.

@@ -217,7 +217,10 @@ func (v *Vault) describeAll(ctx context.Context, s site, vf *archive.VaultFile, 
 	}
 	place, size, width := s.Store, atOnce, processors()
 	if !s.near() {
-		place, size, width = farReader{s.Store}, farAtOnce, farWorkers
+		size, width = farAtOnce, farWorkers
+	}
+	if !store.Offers[store.FolderReader](s.Store) {
+		place = farReader{s.Store}
 	}
 	locks := locksOf(ctx, s.Store)
 	some := slices.Collect(slices.Chunk(numbers, size))

@@ -58,10 +58,7 @@ func (s site) ready() error {
 
 // near tells whether reading here costs next to nothing: a folder of this
 // host. All else is read over a network.
-func (s site) near() bool {
-	_, ok := s.Store.(store.FolderReader)
-	return ok
-}
+func (s site) near() bool { return store.IsNear(s.Store) }
 
 // key names what is remembered of the place: another address is another
 // place, whatever its name.

@@ -92,16 +92,20 @@ func (c *copier) misread(s *source, n int, err error) {
 	c.Note("warning", fmt.Sprintf("%s in %s cannot be copied from: %s", c.ID, s.Name, oneLine(err)))
 }
 
+// ErrNoSource marks what is no target's fault: no place is left that the
+// archive could be read from. errors.Is finds it.
+var ErrNoSource = errors.New("no source is left")
+
 // noSource is the error when no source is left: the archive is damaged when
 // all of them are, else it is that they could not be read.
 func (c *copier) noSource() error {
 	e := &fault.Error{Op: "copy", What: "there is no good copy of archive " + c.ID + " to copy from", Why: "no place has it",
-		Left: "nothing that lay anywhere was changed", Do: "use another archive, and back up again now", Code: fault.Differs}
+		Left: "nothing that lay anywhere was changed", Do: "use another archive, and back up again now", Code: fault.Differs, Err: ErrNoSource}
 	var why []string
 	for _, s := range c.sources {
 		why = append(why, s.Name+": "+oneLine(s.out))
 		if !s.damaged {
-			e.Code, e.Err = 0, s.out
+			e.Code, e.Err = 0, errors.Join(ErrNoSource, s.out)
 			e.Do = "try again when the places answer: pgvault copy " + c.ID
 		}
 	}

@@ -23,11 +23,10 @@ const keptLast = 128 << 10
 // Expect says that the bytes from and up to, but without, to are going to be
 // read once, in order, in pieces. It may be said of several ranges at once,
 // for several readers. The function returned ends it; no more than the range
-// is ever asked of the place for it. A store that reads at random by itself
-// has no use for it.
+// is ever asked of the place for it. A store that is near has no use for it.
 func (r *ReaderAt) Expect(from, to int64) (forget func()) {
 	to = min(to, r.size)
-	if _, random := r.store.(RandomAccess); random || from < 0 || from >= to {
+	if from < 0 || from >= to || IsNear(r.store) {
 		return func() {}
 	}
 	n := &run{from: from, to: to, pos: from}

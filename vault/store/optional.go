@@ -69,6 +69,30 @@ type Promising interface {
 	Promises(ctx context.Context) (Promises, error)
 }
 
+// Near marks a Store whose objects lie on this host: to read a byte twice, or
+// a few bytes at a time, costs next to nothing. All others are over a network.
+type Near interface{ Near() }
+
+// IsNear tells whether s, or what it wraps, is Near.
+func IsNear(s Store) bool {
+	_, ok := As[Near](s)
+	return ok
+}
+
+// Offers tells whether the Store within all wrappers has an optional
+// interface: a wrapper may have it for whatever it wraps.
+func Offers[T any](s Store) bool {
+	for {
+		w, wraps := s.(interface{ Unwrap() Store })
+		if !wraps {
+			break
+		}
+		s = w.Unwrap()
+	}
+	_, ok := s.(T)
+	return ok
+}
+
 // As finds an optional interface in s, or in the Store that s wraps: a
 // wrapper has a method Unwrap() Store.
 func As[T any](s Store) (found T, ok bool) {

@@ -180,15 +180,15 @@ func (r *ReaderAt) Close() error {
 }
 
 func (r *ReaderAt) fill(p []byte, off int64) (n int, err error) {
+	if n, err, ok := r.onward(p, off); ok {
+		return n, err
+	}
 	d, err := r.opened()
 	if err != nil {
 		return 0, err
 	}
 	if d != nil {
 		return d.ReadAt(p, off)
-	}
-	if n, err, ok := r.onward(p, off); ok {
-		return n, err
 	}
 	rc, err := r.store.Open(r.ctx, r.name, off, int64(len(p)))
 	if err != nil {
@@ -206,7 +206,7 @@ func (r *ReaderAt) opened() (ReadAtCloser, error) {
 		return nil, ErrClosed
 	}
 	fast, ok := r.store.(RandomAccess)
-	if !ok || r.direct != nil {
+	if !ok || r.direct != nil || !Offers[RandomAccess](r.store) {
 		return r.direct, nil
 	}
 	d, err := fast.OpenAt(r.ctx, r.name)

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"io"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -45,7 +46,7 @@ func (w *writer) compare(ctx context.Context) error {
 
 func lockedUntil(p blob.GetPropertiesResponse, until time.Time) bool {
 	return p.ImmutabilityPolicyExpiresOn != nil && !p.ImmutabilityPolicyExpiresOn.Before(until) &&
-		p.ImmutabilityPolicyMode != nil && *p.ImmutabilityPolicyMode == blob.ImmutabilityPolicyModeLocked
+		p.ImmutabilityPolicyMode != nil && strings.EqualFold(string(*p.ImmutabilityPolicyMode), string(blob.ImmutabilityPolicyModeLocked))
 }
 
 func (w *writer) readBack(ctx context.Context) error {

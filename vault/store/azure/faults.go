@@ -70,6 +70,11 @@ func (e *apiError) kind() remote.Kind {
 			return remote.Clock
 		}
 		return remote.Unknown
+	case bloberror.AuthorizationFailure:
+		if strings.Contains(e.message, "failed to authenticate") { // Azurite's word for a wrong key
+			return remote.Unknown
+		}
+		return remote.Denied
 	case bloberror.InvalidAuthenticationInfo, bloberror.NoAuthenticationInformation:
 		return remote.Unknown
 	case bloberror.ContainerNotFound, bloberror.ContainerBeingDeleted, bloberror.ContainerDisabled:

@@ -223,6 +223,9 @@ func (d *Disk) writable() error {
 	}
 }
 
+// Near implements store.Near.
+func (d *Disk) Near() {}
+
 // String gives the place as a URL.
 func (d *Disk) String() string { return address.Address{Scheme: address.File, Path: d.path}.String() }
 

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"math"
 	"net/http"
 	"net/url"
 	"slices"
@@ -14,7 +12,6 @@ import (
 	"time"
 
 	"pgvault/vault/store"
-	"pgvault/vault/store/remote"
 )
 
 // page is one answer of a listing.
@@ -127,125 +124,6 @@ func (g *GCS) remove(ctx context.Context, name string, query url.Values) error {
 		}
 	}
 	return err
-}
-
-// Open implements store.Store. All connections of one reader are to the same
-// generation of the object.
-func (g *GCS) Open(ctx context.Context, name string, offset, length int64) (io.ReadCloser, error) {
-	if offset < 0 {
-		return nil, fmt.Errorf("%s: %s: negative offset %d", g, name, offset)
-	}
-	if err := errors.Join(ctx.Err(), store.ValidName(name)); err != nil {
-		return nil, err
-	}
-	generation := ""
-	open := func(ctx context.Context, offset, length int64) (io.ReadCloser, int64, error) {
-		r, of, total, err := g.open(ctx, name, generation, offset, length)
-		if err == nil && generation == "" {
-			generation = of
-		}
-		return r, total, err
-	}
-	r, err := remote.NewReader(ctx, g.retry, open, offset, length)
-	if err != nil {
-		return nil, g.fault("open", name, ended(ctx, err))
-	}
-	return &reader{Reader: r, ctx: ctx, g: g, name: name}, nil
-}
-
-// ended puts the context's error first where it is the cause.
-func ended(ctx context.Context, err error) error {
-	if ctx.Err() != nil && !errors.Is(err, ctx.Err()) {
-		return fmt.Errorf("%w (%v)", ctx.Err(), err)
-	}
-	return err
-}
-
-// open asks for a range once.
-func (g *GCS) open(ctx context.Context, name, generation string, offset, length int64) (body io.ReadCloser, of string, total int64, err error) {
-	query := url.Values{"alt": {"media"}}
-	if generation != "" {
-		query.Set("ifGenerationMatch", generation)
-	}
-	q := request{method: http.MethodGet, url: g.object(name) + "?" + query.Encode(), header: http.Header{}}
-	switch {
-	case length == 0: // no range is empty: one byte is asked for and not read
-		q.header.Set("Range", "bytes=0-0")
-	case length > 0 && length <= math.MaxInt64-offset:
-		q.header.Set("Range", fmt.Sprintf("bytes=%d-%d", offset, offset+length-1))
-	case offset > 0:
-		q.header.Set("Range", fmt.Sprintf("bytes=%d-", offset))
-	}
-	r, err := g.send(ctx, q, func() {})
-	if err != nil {
-		return nil, "", 0, err
-	}
-	of = r.Header.Get("X-Goog-Generation")
-	switch r.StatusCode {
-	case http.StatusOK, http.StatusPartialContent:
-		if of == "" {
-			err = errors.New("the answer is no object")
-			break
-		}
-		if length == 0 {
-			return empty(r), of, 0, nil
-		}
-		if total, err = ranged(r, offset); err == nil {
-			return r.Body, of, total, nil
-		}
-	case http.StatusRequestedRangeNotSatisfiable:
-		return empty(r), of, 0, nil
-	case http.StatusNotFound:
-		err = g.errorOf(r)
-		err = remote.Permanent(g.notFound(ctx, name, err))
-	case http.StatusPreconditionFailed:
-		err = remote.Permanent(errReplaced)
-	default:
-		err = g.errorOf(r)
-	}
-	_ = r.Body.Close() // nothing of it is used
-	return nil, "", 0, err
-}
-
-// empty leaves an answer's body unread.
-func empty(r *http.Response) io.ReadCloser {
-	_ = r.Body.Close()
-	return http.NoBody
-}
-
-// ranged gives how many bytes an answer promises, which has to begin at
-// offset.
-func ranged(r *http.Response, offset int64) (int64, error) {
-	if r.StatusCode == http.StatusOK {
-		if offset > 0 {
-			return 0, errors.New("the service sends the object from its start, not the range that was asked for")
-		}
-		return r.ContentLength, nil
-	}
-	var first, last int64
-	if _, err := fmt.Sscanf(r.Header.Get("Content-Range"), "bytes %d-%d/", &first, &last); err != nil || first != offset || last < first-1 {
-		return 0, errors.New("the service sends another range than was asked for")
-	}
-	return last - first + 1, nil
-}
-
-// reader gives a reader's errors their four lines.
-type reader struct {
-	*remote.Reader
-	ctx  context.Context
-	g    *GCS
-	name string
-}
-
-func (r *reader) Read(p []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
-	}
-	n, err := r.Reader.Read(p)
-	if err != nil && err != io.EOF {
-		err = r.g.fault("read", r.name, ended(r.ctx, err))
-	}
-	return n, err
 }
 
 // LockedUntil implements store.Retained: the later of the object's own

@@ -35,8 +35,10 @@ type sums struct {
 	sha  hash.Hash
 }
 
+func newCRC() hash.Hash32 { return crc32.New(crc32.MakeTable(crc32.Castagnoli)) }
+
 func newSums() *sums {
-	return &sums{crc: crc32.New(crc32.MakeTable(crc32.Castagnoli)), md5: md5.New(), sha: sha256.New()}
+	return &sums{crc: newCRC(), md5: md5.New(), sha: sha256.New()}
 }
 
 func (s *sums) Write(p []byte) (int, error) {

@@ -29,6 +29,9 @@ func Open(ctx context.Context, a address.Address, o address.Options, perSecond i
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if err := address.CheckCredentials(a.Scheme, o.Credentials); err != nil {
+		return nil, err
+	}
 	s, err := open(ctx, a, o)
 	if err != nil {
 		return nil, err

@@ -132,6 +132,17 @@ func (b *Buffer) ReadAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
+// WriteTo implements io.WriterTo: what is in memory is not copied.
+func (b *Buffer) WriteTo(w io.Writer) (int64, error) {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	if b.file != nil {
+		return io.Copy(w, io.NewSectionReader(b.file, 0, b.n))
+	}
+	n, err := w.Write(b.mem[:b.n])
+	return int64(n), err
+}
+
 // Reader reads it from the start. Several may be at work at once.
 func (b *Buffer) Reader() *io.SectionReader { return io.NewSectionReader(b, 0, b.Len()) }
 
