@@ -252,7 +252,7 @@ func (s *steps) values(v *guide.Values) (config.Values, *Recipients, error) {
 	}
 	out = config.Values{
 		VaultName: v.Get(keyVault), Label: v.Get(keyLabel), Service: set.Service, Conninfo: set.Conninfo, AllowOneRecipient: v.Yes(keyAllowOne),
-		MaxAge: age, Keep: &keep, Places: []config.Place{place},
+		MaxAge: age, Schedule: often(age / 2), Keep: &keep, Places: []config.Place{place},
 	}
 	if v.Get(keyWhich) == "some" {
 		out.Databases = v.List(keyDatabases)

@@ -195,7 +195,7 @@ func TestGuideToAProvenBackup(t *testing.T) {
 	for _, at := range []string{"places", "keep", "when"} {
 		w.next(at)
 	}
-	if e := w.act("c"); !strings.HasSuffix(e.Copy, " backup\n") || !strings.Contains(e.Copy, w.w.Path) {
+	if e := w.act("c"); !strings.HasSuffix(e.Copy, " backup --due\n") || !strings.Contains(e.Copy, w.w.Path) {
 		t.Errorf("%+v", e)
 	}
 	if e := w.act("s"); !strings.Contains(e.Copy, "[Timer]") {

@@ -23,6 +23,9 @@ type Program struct {
 	StateDir string
 	Colours  bool
 	Mouse    bool
+	// Starts tells what starts scheduled backups here, "" for nothing; nil:
+	// it is not known.
+	Starts func() string
 }
 
 // Section is one row of the Setup page, with today's truth in it.
@@ -57,7 +60,7 @@ func LookOver(ctx context.Context, conf *config.Config, v vault.Desk, p Program)
 		keysSection(ctx, conf, v),
 		placesSection(ctx, conf, survey, p),
 		keepSection(conf),
-		whenSection(conf),
+		whenSection(ctx, conf, v, p.Starts),
 		verifySection(conf),
 		programSection(conf, p),
 	}
@@ -248,15 +251,68 @@ func keepSection(conf *config.Config) Section {
 	return section("Keep", "[defaults]", now, "", lines)
 }
 
-func whenSection(conf *config.Config) Section {
-	now := "newest at most " + config.FormatDuration(conf.Defaults.MaxAge) + " old; nothing starts backups by itself"
-	lines := []vault.Check{note("put pgvault backup into a crontab or a systemd timer", "pgvault has no schedule of its own: what starts it is cron, a timer, or you")}
+// nextRuns is the part of *vault.Vault that tells when backups begin.
+type nextRuns interface {
+	Databases(ctx context.Context) ([]string, error)
+	NextRuns(ctx context.Context, database string, n int) []time.Time
+}
+
+// maxNext bounds the databases whose next runs are listed.
+const maxNext = 50
+
+func whenSection(ctx context.Context, conf *config.Config, v vault.Desk, starts func() string) Section {
+	age := "newest at most " + config.FormatDuration(conf.Defaults.MaxAge) + " old"
+	var texts []string
+	for _, s := range conf.Schedules() {
+		texts = append(texts, s.String())
+	}
+	var lines []vault.Check
+	now, word := age+"; nothing starts backups by itself", "by hand"
+	what := ""
+	if starts != nil && len(texts) > 0 {
+		what = starts()
+	}
+	switch {
+	case len(texts) == 0:
+		lines = append(lines, note(`set schedule = "02:00" under [defaults], then pgvault timer install`, "there is no schedule: what starts backups is you"))
+	case what == "":
+		now, word = strings.Join(texts, ", ")+"; "+age+"; nothing starts it", "nothing starts it"
+		lines = append(lines, note("pgvault timer install", "there is a schedule, and no timer or crontab of pgvault's that starts it"))
+	default:
+		now = strings.Join(texts, ", ") + "; " + age + "; " + what
+		lines = append(lines, ok("%s starts what is due; pgvault timer show tells more", what))
+	}
+	if n, found := v.(nextRuns); found && len(texts) > 0 {
+		lines = append(lines, nextLines(ctx, n, conf)...)
+	}
 	for _, d := range conf.Databases {
 		if d.MaxAge > 0 {
 			lines = append(lines, vault.Check{Text: fmt.Sprintf("%s: at most %s old", d.Name, config.FormatDuration(d.MaxAge))})
 		}
 	}
-	return section("When", "[defaults]", now, "by hand", lines)
+	return section("When", "[defaults]", now, word, lines)
+}
+
+// nextLines are the next three runs of each database, with their zone.
+func nextLines(ctx context.Context, n nextRuns, conf *config.Config) []vault.Check {
+	names, err := n.Databases(ctx)
+	if err != nil {
+		return nil // the section of the databases tells why
+	}
+	var out []vault.Check
+	for _, name := range names[:min(len(names), maxNext)] {
+		s := conf.Schedule(name)
+		if s == nil {
+			out = append(out, vault.Check{Text: name + ": by hand"})
+			continue
+		}
+		var at []string
+		for _, t := range n.NextRuns(ctx, name, 3) {
+			at = append(at, t.Format("01-02 15:04"))
+		}
+		out = append(out, vault.Check{Text: fmt.Sprintf("%s: %s, next %s (%s)", name, s, strings.Join(at, ", "), s.Zone())})
+	}
+	return out
 }
 
 func verifySection(conf *config.Config) Section {
