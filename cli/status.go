@@ -97,7 +97,11 @@ func (p *program) printStatus(list []vault.DatabaseHealth) error {
 		fmt.Fprintln(p.stdout, "no database is configured and the vault holds no archive; nothing could be brought back")
 		return nil
 	}
-	rows := [][]string{}
+	scheduled := slices.ContainsFunc(list, func(d vault.DatabaseHealth) bool { return d.NextRun != nil })
+	header, rows := []string{"DATABASE", "STATE", "LAST GOOD", "ALLOWED", "PROOF", "PROVEN BY RESTORE"}, [][]string{}
+	if scheduled {
+		header = append(header, "NEXT RUN")
+	}
 	for _, d := range list {
 		last, allowed, proven := "never", "-", "never"
 		if d.LastGood != nil {
@@ -109,9 +113,17 @@ func (p *program) printStatus(list []vault.DatabaseHealth) error {
 		if d.ProvenAt != nil {
 			proven = age(time.Since(*d.ProvenAt)) + " ago"
 		}
-		rows = append(rows, []string{safetext.Line(d.Database), stateWord(d.State), last, allowed, orNone(string(d.Proof)), proven})
+		row := []string{safetext.Line(d.Database), stateWord(d.State), last, allowed, orNone(string(d.Proof)), proven}
+		if scheduled {
+			next := "-"
+			if d.NextRun != nil {
+				next = "in " + age(time.Until(*d.NextRun))
+			}
+			row = append(row, next)
+		}
+		rows = append(rows, row)
 	}
-	return p.table(p.stdout, []string{"DATABASE", "STATE", "LAST GOOD", "ALLOWED", "PROOF", "PROVEN BY RESTORE"}, rows)
+	return p.table(p.stdout, header, rows)
 }
 
 // printExplained tells the four lines of every database that is not ok, and

@@ -38,6 +38,7 @@ func (l *loader) check(c *Config) {
 	if p := in("vault", "label"); len([]rune(c.Vault.Label)) > 32 || safetext.Line(c.Vault.Label) != c.Vault.Label {
 		l.at(p, "label %.60q: at most 32 printable characters", l.raw[p])
 	}
+	l.checkSchedules(c)
 	l.oneOf(in("defaults", "verify"), c.Defaults.Verify, "stored", "intact", "readable")
 	l.oneOf(in("ui", "times"), c.UI.Times, "local", "utc")
 	if c.Defaults.Jobs < 1 || c.Defaults.Jobs > maxJobs {

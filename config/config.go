@@ -45,6 +45,9 @@ type Config struct {
 type Vault struct {
 	Name  string `toml:"name"`  // part of every object's name: letters, digits, . _ -
 	Label string `toml:"label"` // shown inverse on every page, such as PROD
+	// Timezone is where schedules are counted, such as Europe/Berlin; empty:
+	// the host's own zone.
+	Timezone string `toml:"timezone"`
 }
 
 // Keys says who can read the archives and what signs them.
@@ -60,6 +63,10 @@ type Keys struct {
 
 // Defaults hold for every database; its own entry overrides them.
 type Defaults struct {
+	// Schedule is when backups start, as schedule.Parse reads it; empty or
+	// NoSchedule: they do not by themselves.
+	Schedule string `toml:"schedule"`
+
 	MaxAge time.Duration    `toml:"max_age"` // a newest archive older than this is late
 	Keep   retention.Policy `toml:"keep"`    // what stays; only where somebody set it is anything removed
 	Grace  time.Duration    `toml:"grace"`   // between marked and removed
@@ -73,6 +80,7 @@ type Database struct {
 	Name             string            `toml:"name"`               // "*": all that accept connections
 	Exclude          []string          `toml:"exclude"`            // globs that * leaves out
 	ExcludeTableData []string          `toml:"exclude_table_data"` // pg_dump patterns: the tables come without rows
+	Schedule         string            `toml:"schedule"`           // replaces the default; NoSchedule: none
 	MaxAge           time.Duration     `toml:"max_age"`
 	Keep             *retention.Policy `toml:"keep"`   // replaces the default as a whole
 	Copies           []string          `toml:"copies"` // replaces the default as a whole

@@ -62,23 +62,23 @@ func (v *Vault) Backup(ctx context.Context, o BackupOptions, sink Sink) error {
 	}
 	b.run = newRun(sink, v.now, RunStarted{Kind: KindBackup, ID: id, Database: o.Database, Stages: stages})
 	made := b.do(ctx)
-	err = made
-	if made == nil && v.copiesAfter(o) { // the database's lock is free again
-		err = b.copies(ctx)
-	}
-	if made == nil {
-		v.rememberEnd(b.vf, o.Database, nil)
-		b.retain(ctx)
-	}
 	b.run.ending = func(err error) { // whoever is told of the end sees it remembered
-		if made == nil {
-			return
-		}
 		if b.vf == nil && o.Database != "" { // it failed before it came to the vault
 			b.vf, _ = v.vaultFile(context.WithoutCancel(ctx), nil)
 		}
+		if made == nil {
+			err = nil // an archive was made, whatever became of its copies
+		}
 		v.rememberEnd(b.vf, o.Database, err)
 	}
+	if made != nil {
+		return b.finish(ctx, made)
+	}
+	v.rememberEnd(b.vf, o.Database, nil)
+	if v.copiesAfter(o) { // the database's lock is free again
+		err = b.copies(ctx)
+	}
+	b.retain(ctx)
 	return b.finish(ctx, err)
 }
 
@@ -278,13 +278,9 @@ func (b *backup) seal(ctx context.Context) error {
 	main := b.manifest.Parts
 	b.manifest.Parts = append(append(main, parts...), p)
 	b.fillManifest()
-	if err := b.number(ctx); err != nil {
+	if err := b.sealManifest(ctx); err != nil {
 		return err
 	}
-	if err := archive.Seal(ctx, b.home.Store, b.folder, &b.manifest, b.signer); err != nil {
-		return err
-	}
-	b.settle(ctx)
 	b.done.Tables, b.done.Rows, b.done.Bytes, b.done.Stored = b.manifest.Tables, b.manifest.Rows, b.manifest.Bytes, b.manifest.Stored()
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"pgvault/fault"
 	"pgvault/vault/archive"
@@ -198,6 +199,10 @@ func (p *CopyPlan) add(w *copyWork, places []string) {
 // Copy brings archives to places that lack them, and heals damaged copies. A
 // place that fails does not fail the others: the result is then partial.
 func (v *Vault) Copy(ctx context.Context, o CopyOptions, sink Sink) error {
+	return v.copyPatiently(ctx, o, 0, sink)
+}
+
+func (v *Vault) copyPatiently(ctx context.Context, o CopyOptions, patience time.Duration, sink Sink) error {
 	var plan *CopyPlan
 	var err error
 	if !o.Missing {
@@ -207,7 +212,7 @@ func (v *Vault) Copy(ctx context.Context, o CopyOptions, sink Sink) error {
 	if plan != nil {
 		started.ID, started.Database = plan.ID, plan.Database
 	}
-	c := &copying{v: v, named: !o.Missing, run: newRun(sink, v.now, started)}
+	c := &copying{v: v, named: !o.Missing, patience: patience, run: newRun(sink, v.now, started)}
 	if err == nil {
 		err = c.do(ctx, o, plan)
 	}

@@ -57,6 +57,7 @@ func (v *Vault) facts(ctx context.Context, w *view, listErr error) (*healthFacts
 		}
 	}
 	f.askRuns(ctx, v)
+	f.idle, f.starter = v.idle(f.status)
 	f.places = v.placeHealth(ctx, w, listErr)
 	f.waiting = v.pendings()
 	f.keys, f.keysErr = v.recipientNames()

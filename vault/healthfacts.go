@@ -23,6 +23,8 @@ type healthFacts struct {
 	failed     map[string]failure // by database: how its last backup failed
 	running    map[string]string  // by database: the running backup's job
 	runningAny bool
+	idle       bool   // there is a schedule, and nothing that would start what is due
+	starter    string // what starts scheduled backups, "" for nothing or unknown
 	places     []placeFacts
 	wanted     func(database string) int // how many copies each archive is to have
 	waiting    []*pending
@@ -205,9 +207,14 @@ func (f *healthFacts) warnings() []Explained {
 		add("waiting/"+p, many(late[p], "deletion or pin waits for "+p, "deletions and pins wait for "+p), "the place did not take them when they were made", "what is told of it is as it was there",
 			"the next pgvault delete, pin or unpin tries again")
 	}
-	if f.nothingStarts() {
-		add("idle", "nothing starts backups by itself", "no backup of any database was made or tried within the age that you allow", "the archives are as they were",
-			"start pgvault backup --all from cron or a timer")
+	const nothing, left = "nothing starts backups by itself", "the archives are as they were"
+	switch {
+	case f.idle:
+		add("idle", nothing, "there is a schedule, and neither a timer, a crontab nor pgvault timer run that would start what is due", left, "pgvault timer install")
+	case f.nothingStarts() && f.starter != "":
+		add("idle", nothing, "no backup of any database was made or tried within the age that you allow, though there is "+f.starter, left, "pgvault timer show")
+	case f.nothingStarts():
+		add("idle", nothing, "no backup of any database was made or tried within the age that you allow", left, "set schedule = \"02:00\" under [defaults], then pgvault timer install")
 	}
 	return out
 }

@@ -19,6 +19,13 @@ type restorePrep struct {
 	keys string // names of the identities, for the record
 	f    *found
 	l    *located // the copy that is read
+	bad  []badCopy
+}
+
+// badCopy is a copy that was given up for another one of the same archive.
+type badCopy struct {
+	l   *located
+	err error
 }
 
 // PlanRestore opens the archive, asks the target server and gathers every
@@ -39,7 +46,9 @@ func (v *Vault) PlanRestore(ctx context.Context, o RestoreOptions) (*RestorePlan
 	prep := &restorePrep{keys: keys.Names(), f: f}
 	err = f.read(ctx, func(l *located) (err error) {
 		prep.l = l
-		prep.r, err = openRestoration(ctx, l.o, keys)
+		if prep.r, err = openTwice(ctx, l, keys); err != nil {
+			prep.bad = append(prep.bad, badCopy{l, err})
+		}
 		return err
 	})
 	if err != nil {
@@ -51,8 +60,8 @@ func (v *Vault) PlanRestore(ctx context.Context, o RestoreOptions) (*RestorePlan
 	if a.State != "good" {
 		p.check("!", "the archive is "+a.State+": "+a.Reason, "")
 	}
-	if prep.l != &f.copies[0] {
-		p.check("!", "the copy in "+f.copies[0].Name+" could not be read; the one in "+prep.l.Name+" is taken", "pgvault verify "+a.ID+" --place "+f.copies[0].Name)
+	for _, b := range prep.bad {
+		p.check("!", "the copy in "+b.l.Name+" cannot be used: "+oneLine(b.err)+"; the one in "+prep.l.Name+" is taken", "pgvault verify "+a.ID+" --place "+safetext.Word(b.l.Name))
 	}
 	p.chooseTarget(a)
 	r.server, r.target, r.noOwner = v.c.Server, p.Target, o.NoOwner

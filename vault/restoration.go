@@ -70,6 +70,17 @@ func openRestoration(ctx context.Context, o *archive.Opened, keys *archive.Keys)
 	return r, nil
 }
 
+// openTwice is openRestoration that reads once more what it finds damaged: an
+// error on the line must not condemn a copy.
+func openTwice(ctx context.Context, l *located, keys *archive.Keys) (*restoration, error) {
+	r, err := openRestoration(ctx, l.o, keys)
+	if fault.CodeOf(err) != fault.Differs {
+		return r, err
+	}
+	l.o = l.o.In(l.Store) // without what it holds on to of the first reading
+	return openRestoration(ctx, l.o, keys)
+}
+
 // createSchema makes the database and all that comes before rows.
 func (r *restoration) createSchema(ctx context.Context, makeDatabase bool) error {
 	if makeDatabase {

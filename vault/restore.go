@@ -49,6 +49,10 @@ func (v *Vault) apply(ctx context.Context, r *restoration, p *RestorePlan) error
 		}
 		defer spool.Close()
 	}
+	for _, b := range p.prep.bad { // the other copy opened with the same keys: it is the bytes
+		v.nameDamage(ctx, r.run, b.l, b.err, true)
+	}
+	p.prep.bad = nil
 	r.from.next = func(ctx context.Context, err error) bool { return v.nextCopy(ctx, r, p.prep, err) }
 	if p.o.CreateRoles {
 		r.left = "no database was made or changed; roles that were made stay"
@@ -96,7 +100,7 @@ func (v *Vault) checkCopies(ctx context.Context, r *restoration, p *restorePrep)
 		if !anotherCopy(ctx, err) {
 			return nil, err
 		}
-		v.nameDamage(ctx, r.run, l, err)
+		v.nameDamage(ctx, r.run, l, err, true)
 	}
 	return nil, first
 }
@@ -131,7 +135,7 @@ func (v *Vault) checkCopy(ctx context.Context, r *restoration, l *located) (*spo
 // chunk is one that was sealed with it, and every table's digest is compared
 // before its rows are there.
 func (v *Vault) nextCopy(ctx context.Context, r *restoration, p *restorePrep, err error) bool {
-	v.nameDamage(ctx, r.run, p.l, err)
+	v.nameDamage(ctx, r.run, p.l, err, false)
 	at := slices.IndexFunc(p.f.copies, func(l located) bool { return l.n == p.l.n })
 	for i := at + 1; i < len(p.f.copies); i++ {
 		l := &p.f.copies[i]
@@ -139,7 +143,7 @@ func (v *Vault) nextCopy(ctx context.Context, r *restoration, p *restorePrep, er
 			continue
 		}
 		if err := r.main.Use(context.WithoutCancel(ctx), l.o); err != nil {
-			v.nameDamage(ctx, r.run, l, err)
+			v.nameDamage(ctx, r.run, l, err, true)
 			continue
 		}
 		p.l = l
@@ -149,11 +153,15 @@ func (v *Vault) nextCopy(ctx context.Context, r *restoration, p *restorePrep, er
 	return false
 }
 
-// nameDamage tells that a copy cannot be used, and where its bytes are wrong,
-// records it beside it: it is a copy no longer.
-func (v *Vault) nameDamage(ctx context.Context, r *run, l *located, err error) {
+// nameDamage tells that a copy cannot be used, and where its bytes are known
+// to be wrong, records it beside it: it is a copy no longer.
+func (v *Vault) nameDamage(ctx context.Context, r *run, l *located, err error, known bool) {
 	r.warn("the copy in " + l.Name + " cannot be used: " + oneLine(err))
 	if fault.CodeOf(err) != fault.Differs {
+		return
+	}
+	if !known {
+		r.info("pgvault verify " + l.o.Manifest.ID + " --place " + l.Name + " tells whether its bytes are wrong")
 		return
 	}
 	signer, serr := archive.LoadSigner(v.c.SigningKey)
@@ -190,8 +198,13 @@ func (v *Vault) recordRestore(ctx context.Context, r *restoration, p *RestorePla
 		return nil
 	}
 	r.done.Proof = ProofRestored
-	return v.addProof(ctx, p.prep.l, signer, archive.ProofFile{Level: string(ProofRestored), Result: "ok", Key: p.prep.keys,
+	err = v.addProof(ctx, p.prep.l, signer, archive.ProofFile{Level: string(ProofRestored), Result: "ok", Key: p.prep.keys,
 		Tables: r.done.TablesTotal, Equal: r.done.TablesEqual, Note: fmt.Sprintf("restored into %s: %d of %d tables equal", p.Target, r.done.TablesEqual, r.done.TablesTotal)})
+	if fault.CodeOf(err) == fault.PlaceUnreachable { // what was asked for is done
+		r.warn("that it is proven could not be recorded: " + oneLine(err))
+		return nil
+	}
+	return err
 }
 
 // refusal turns the plan's x checks into an error, before anything is done.

@@ -215,7 +215,7 @@ func TestRetentionSurvivesFailures(t *testing.T) {
 	real := w.store()
 	for at := int64(1); ; at++ {
 		var n atomic.Int64
-		w.setPlace(&failing{Store: real, fails: func() bool { return n.Add(1) == at }})
+		w.setPlace(&refusingOnce{Store: real, fails: func() bool { return n.Add(1) == at }})
 		_, err := w.retain(later)
 		if n.Load() < at { // no call was left to fail
 			if err != nil {
@@ -247,22 +247,22 @@ func TestRetentionSurvivesFailures(t *testing.T) {
 	}
 }
 
-// failing is a place of which one call that changes something fails.
-type failing struct {
+// refusingOnce is a place of which one call that changes something fails.
+type refusingOnce struct {
 	store.Store
 	fails func() bool
 }
 
 var errFailing = errors.New("the place failed")
 
-func (f *failing) Unwrap() store.Store { return f.Store }
-func (f *failing) Create(ctx context.Context, name string) (store.Writer, error) {
+func (f *refusingOnce) Unwrap() store.Store { return f.Store }
+func (f *refusingOnce) Create(ctx context.Context, name string) (store.Writer, error) {
 	if f.fails() {
 		return nil, errFailing
 	}
 	return f.Store.Create(ctx, name)
 }
-func (f *failing) Remove(ctx context.Context, name string) error {
+func (f *refusingOnce) Remove(ctx context.Context, name string) error {
 	if f.fails() {
 		return errFailing
 	}

@@ -126,7 +126,12 @@ func (v *Vault) takeStep(ctx context.Context, one Verdict) error {
 	case retention.StepUnmark:
 		return v.expire(ctx, key, nil)
 	}
-	return v.expire(ctx, key, &archive.Expiry{Archive: one.ID, At: v.now().UTC(), By: who(), NotBefore: one.Until.UTC(), Reasons: one.Reasons})
+	now := v.now().UTC()
+	until := one.Until.UTC()
+	if until.Before(now) { // no grace at all
+		until = now
+	}
+	return v.expire(ctx, key, &archive.Expiry{Archive: one.ID, At: now, By: who(), NotBefore: until, Reasons: one.Reasons})
 }
 
 // expire marks an archive in every place that has it, or with nil takes the

@@ -37,6 +37,19 @@ type numbering struct {
 	reserved []int64
 }
 
+// sealManifest gives the archive its number and writes the manifest, with
+// which it exists.
+func (b *backup) sealManifest(ctx context.Context) error {
+	if err := b.number(ctx); err != nil {
+		return err
+	}
+	if err := archive.Seal(ctx, b.home.Store, b.folder, &b.manifest, b.signer); err != nil {
+		return err
+	}
+	b.settle(ctx)
+	return nil
+}
+
 // number reserves a sequence number and sets it and Previous in the manifest.
 func (b *backup) number(ctx context.Context) error {
 	for range numberTries {

@@ -32,8 +32,15 @@ const spoolSpare = 64 << 20
 // there is no room: the run then reads the place twice, and is told so.
 func (v *Vault) newSpool(r *run, size int64) *spool {
 	dir := filepath.Join(v.c.StateDir, "spool")
-	if err := v.stateFolder(dir); err != nil {
-		r.info("the parts are fetched twice: " + err.Error())
+	err := v.stateFolder(dir)
+	if err == nil {
+		var f *os.File
+		if f, err = unnamed(dir); err == nil {
+			err = f.Close()
+		}
+	}
+	if err != nil {
+		r.info("the parts are fetched twice, for nothing can be kept here: " + err.Error())
 		return nil
 	}
 	if free, ok := freeIn(dir); ok && free < size+spoolSpare {

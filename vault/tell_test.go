@@ -66,7 +66,7 @@ func (w *world) tells(t *testing.T, addresses ...string) (v *Vault, turn func(ti
 	return v, func(d time.Duration) { now = now.Add(d) }
 }
 
-func (w *world) run(t *testing.T, v *Vault, o BackupOptions) *tape {
+func (w *world) runTold(t *testing.T, v *Vault, o BackupOptions) *tape {
 	t.Helper()
 	p := &tape{}
 	p.err = v.RunBackup(t.Context(), o, func(e Event) {
@@ -102,7 +102,7 @@ func TestTell(t *testing.T) {
 	v, turn := w.tells(t, h.URL+"/"+tellCanary)
 
 	recipients := w.read("recipients")
-	if p := w.run(t, v, BackupOptions{Database: "origin"}); p.err != nil {
+	if p := w.runTold(t, v, BackupOptions{Database: "origin"}); p.err != nil {
 		t.Fatal(p.err)
 	}
 	if got := h.take(); len(got) != 0 {
@@ -110,12 +110,12 @@ func TestTell(t *testing.T) {
 	}
 	turn(time.Hour)
 	w.write("recipients", "")
-	p := w.run(t, v, BackupOptions{Database: "origin"})
+	p := w.runTold(t, v, BackupOptions{Database: "origin"})
 	e := fault.As(p.err)
 	oneMessage(t, h.take(), "origin: backup failed", "  what  the last backup failed", e.What, "  left  1 good archive is there", "  do    "+e.Do, "host "+hostName(), "vault main")
 	for range 20 {
 		turn(10 * time.Minute)
-		w.run(t, v, BackupOptions{Database: "origin"})
+		w.runTold(t, v, BackupOptions{Database: "origin"})
 	}
 	if got := h.take(); len(got) != 0 {
 		t.Fatalf("told again: %q", got)
@@ -127,7 +127,7 @@ func TestTell(t *testing.T) {
 	oneMessage(t, h.take(), "origin: late", "no good backup for 26 hours; you allow 1 day")
 	w.write("recipients", recipients)
 	turn(time.Hour)
-	if p = w.run(t, v, BackupOptions{Database: "origin"}); p.err != nil || p.done.Warnings != 0 {
+	if p = w.runTold(t, v, BackupOptions{Database: "origin"}); p.err != nil || p.done.Warnings != 0 {
 		t.Fatalf("%v, %d warnings", p.err, p.done.Warnings)
 	}
 	oneMessage(t, h.take(), "origin: well again", "a good backup is there: finished", "  left  2 good archives are there")
@@ -168,12 +168,12 @@ func TestTellTogether(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.conf.Configured = []string{"one", "two"}
-	w.run(t, v, BackupOptions{Database: "one", More: true})
+	w.runTold(t, v, BackupOptions{Database: "one", More: true})
 	if got := h.take(); len(got) != 0 {
 		t.Fatalf("told too early: %q", got)
 	}
 	v.c.Select = func([]string) []string { return []string{"one", "two"} }
-	w.run(t, v, BackupOptions{Database: "two"})
+	w.runTold(t, v, BackupOptions{Database: "two"})
 	oneMessage(t, h.take(), "one: late; backup failed", "two: late; backup failed")
 }
 
@@ -193,7 +193,7 @@ func TestTellBrokenSink(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.write("recipients", "")
-	p := w.run(t, v, BackupOptions{Database: "origin"})
+	p := w.runTold(t, v, BackupOptions{Database: "origin"})
 	oneMessage(t, fine.take(), "origin: late; backup failed")
 	notices := all[Notice](p)
 	if len(notices) != 1 || !strings.Contains(notices[0].Text, broken.URL+" could not be told") || !strings.Contains(notices[0].Text, "500") || strings.Contains(notices[0].Text, tellCanary) {
@@ -204,7 +204,7 @@ func TestTellBrokenSink(t *testing.T) {
 	}
 	w.write("recipients", recipients)
 	turn(time.Minute)
-	p = w.run(t, v, BackupOptions{Database: "origin"})
+	p = w.runTold(t, v, BackupOptions{Database: "origin"})
 	if p.err != nil || p.done.Result != ResultOK || p.done.Warnings != 1 {
 		t.Errorf("%v, %s, %d warnings", p.err, p.done.Result, p.done.Warnings)
 	}
@@ -261,7 +261,7 @@ func TestTellWatchdogAndMetrics(t *testing.T) {
 	w.write("ping.url", h.URL+"/"+tellCanary)
 	v, turn := w.tells(t)
 	v.c.Tell.PingFile, v.c.Tell.MetricsFile = w.path("ping.url"), w.path("pgvault.prom")
-	if p := w.run(t, v, BackupOptions{Database: "origin"}); p.err != nil || p.done.Warnings != 0 {
+	if p := w.runTold(t, v, BackupOptions{Database: "origin"}); p.err != nil || p.done.Warnings != 0 {
 		t.Fatalf("%v, %d", p.err, p.done.Warnings)
 	}
 	if got := h.take(); len(got) != 2 || !strings.HasPrefix(got[0], "/start\n") || got[1] != "\n1 database are well\n" {
@@ -274,7 +274,7 @@ func TestTellWatchdogAndMetrics(t *testing.T) {
 	turn(time.Hour)
 	good := v.c.RecipientsFile
 	v.c.RecipientsFile = w.path("none")
-	w.run(t, v, BackupOptions{Database: "origin"})
+	w.runTold(t, v, BackupOptions{Database: "origin"})
 	if got := h.take(); len(got) != 1 || !strings.HasPrefix(got[0], "/fail\n") || !strings.Contains(got[0], "  why   the backup of ") {
 		t.Errorf("%q", got)
 	}
@@ -284,7 +284,7 @@ func TestTellWatchdogAndMetrics(t *testing.T) {
 	v.c.RecipientsFile = good
 	h.Close()
 	turn(time.Hour)
-	p := w.run(t, v, BackupOptions{Database: "origin"})
+	p := w.runTold(t, v, BackupOptions{Database: "origin"})
 	if p.err != nil || p.done.Warnings != 1 {
 		t.Errorf("with nobody there: %v, %d warnings", p.err, p.done.Warnings)
 	}

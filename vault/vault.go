@@ -14,6 +14,7 @@ import (
 	"pgvault/pg"
 	"pgvault/vault/archive"
 	"pgvault/vault/retention"
+	"pgvault/vault/schedule"
 	"pgvault/vault/store"
 	"pgvault/vault/tell"
 )
@@ -39,6 +40,10 @@ type Config struct {
 	DrillEvery     time.Duration // Health warns when no person's key was used for so long; 0: never
 
 	Tell Tell // who is told when something is the matter
+
+	// Starts tells what starts scheduled backups by itself on this host, "" for
+	// nothing; nil: it is not known.
+	Starts func() string
 
 	Of         func(name string) Database  // what holds for one database
 	Select     func(all []string) []string // which of the server's databases to back up, and those configured by name
@@ -71,6 +76,7 @@ type Database struct {
 	Copies           []string // names of the places that each archive must have a copy in, in order; empty: all places
 	ExcludeTableData []string // patterns as pg_dump takes them
 	MaxAge           time.Duration
+	Schedule         *schedule.Schedule // when backups start by themselves; nil: never
 	Keep             retention.Policy
 	Grace            time.Duration // between marked and removed
 	Removes          bool          // somebody chose what to keep: a backup applies it by itself

@@ -197,11 +197,7 @@ func (v *Vault) addProof(ctx context.Context, l *located, signer *archive.Signer
 func (p *proving) byRestore(ctx context.Context) error {
 	run, v := p.run, p.v
 	run.enter(StageScratch)
-	var r *restoration
-	err := twice(run, func() (err error) {
-		r, err = openRestoration(ctx, p.o, p.keys)
-		return err
-	})
+	r, err := openTwice(ctx, &located{site: p.l.site, o: p.o}, p.keys)
 	if err != nil {
 		return p.conclude(ctx, ProofRestored, p.diagnosed(ctx, err))
 	}

@@ -31,6 +31,9 @@ var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 // TestMain lets the places lie in memory where it can: what a slow disk adds
 // proves nothing here.
 func TestMain(m *testing.M) {
+	if len(os.Args) == 3 && os.Args[1] == childWord {
+		os.Exit(child(os.Args[2]))
+	}
 	dir, err := os.MkdirTemp("/dev/shm", "pgvault-test-")
 	if err == nil {
 		os.Setenv("TMPDIR", dir)
@@ -112,7 +115,10 @@ func (w *world) build(size int) made {
 	return m
 }
 
-func (w *world) write(p Place, m made) {
+func (w *world) write(p Place, m made) { w.writeAs(p, m, func(*archive.Part) {}) }
+
+// writeAs is write with parts that the manifest describes otherwise.
+func (w *world) writeAs(p Place, m made, as func(*archive.Part)) {
 	w.t.Helper()
 	ctx, folder := w.t.Context(), archive.Folder(testVault, testDB, m.id)
 	man := archive.Manifest{Format: archive.Format, Vault: w.vault.ID, ID: m.id, Database: testDB, Sequence: int64(w.count), Server: "15.18", DumpVersion: "15.18",
@@ -120,6 +126,7 @@ func (w *world) write(p Place, m made) {
 	for _, name := range []string{archive.MainPart, archive.GlobalsPart, archive.ContentsPart} {
 		sum := sha256.Sum256(m.parts[name])
 		man.Parts = append(man.Parts, archive.Part{Name: name, Size: int64(len(m.parts[name])), SHA256: hex.EncodeToString(sum[:])})
+		as(&man.Parts[len(man.Parts)-1])
 		w.ok(archive.Publish(ctx, p.Store, folder+name, m.parts[name]))
 	}
 	w.ok(archive.Seal(ctx, p.Store, folder, &man, w.signer))
@@ -171,6 +178,18 @@ func (w *world) names(p Place) []string {
 // file is where an object of an archive lies on this host.
 func (w *world) file(p Place, m made, object string) string {
 	return filepath.Join(w.dir, p.Name, archive.Folder(testVault, testDB, m.id), object)
+}
+
+// leftovers names files that are no objects: what a writer was at when it
+// was killed.
+func (w *world) leftovers() (out []string, err error) {
+	err = filepath.WalkDir(w.dir, func(path string, d os.DirEntry, err error) error {
+		if err == nil && strings.HasPrefix(d.Name(), store.TempPrefix) {
+			out = append(out, path)
+		}
+		return err
+	})
+	return out, err
 }
 
 // spoil changes one byte of an object.

@@ -69,7 +69,9 @@ func (w *writer) told(sum, found []byte) error {
 func (w *writer) send(ctx context.Context, r *io.SectionReader, op func(ctx context.Context, b *body) error) error {
 	return ended(ctx, w.z.retry.Do(ctx, func(ctx context.Context) error {
 		err := w.z.once(ctx, func(ctx context.Context) error {
-			return op(ctx, &body{ReadSeeker: io.NewSectionReader(r, 0, r.Size()), alive: aliveOf(ctx)})
+			b := &body{r: io.NewSectionReader(r, 0, r.Size()), alive: aliveOf(ctx)}
+			defer b.end()
+			return op(ctx, b)
 		})
 		if a := (*apiError)(nil); errors.As(err, &a) && a.unlike() {
 			return a

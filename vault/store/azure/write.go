@@ -173,13 +173,14 @@ func (w *writer) ship(ctx context.Context) error {
 
 // spare keeps a buffer for the next block.
 func (w *writer) spare(b *remote.Buffer) {
-	if b.Reset() != nil { // a temporary file that is of no use any more
-		return
+	if b.Reset() == nil {
+		select {
+		case w.free <- b:
+			return
+		default:
+		}
 	}
-	select {
-	case w.free <- b:
-	default:
-	}
+	_ = b.Close() // a temporary file that is of no use any more
 }
 
 // fail ends the writer with the first error of a block.
@@ -241,8 +242,11 @@ func (w *writer) end(err error) {
 	w.ended = true
 	w.cancel(err)
 	w.group.Wait()
+	close(w.free)
+	for b := range w.free {
+		_ = b.Close() // it is empty
+	}
 	_ = w.block.Close() // a temporary file that is of no use any more
-	w.block, w.free = nil, nil
 	if err != nil {
 		w.withdraw()
 	}

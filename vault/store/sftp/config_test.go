@@ -3,6 +3,7 @@ package sftp
 import (
 	"fmt"
 	"os"
+	"os/user"
 	"strings"
 	"testing"
 
@@ -25,26 +26,33 @@ func TestAlias(t *testing.T) {
 	}
 }
 
+// inHome makes a folder in the home folder of who runs sshd.
+func inHome(t *testing.T) (home, dir string) {
+	t.Helper()
+	me, err := user.Current()
+	must(t, err)
+	dir, err = os.MkdirTemp(me.HomeDir, "pgvault-test-")
+	must(t, err)
+	t.Cleanup(func() { must(t, os.RemoveAll(dir)) })
+	return me.HomeDir, dir
+}
+
 // TestBelowHome: /~/ in the address is the home folder on the server.
 func TestBelowHome(t *testing.T) {
 	srv := openssh(t)
-	home, err := os.UserHomeDir() // of who runs sshd, too
-	must(t, err)
-	dir, err := os.MkdirTemp(home, "pgvault-test-")
-	must(t, err)
-	t.Cleanup(func() { must(t, os.RemoveAll(dir)) })
+	home, dir := inHome(t)
 	name := strings.TrimPrefix(dir, home+"/")
-	for _, path := range []string{name, "~/" + name, "/~/" + name} {
-		s := openAt(t, srv, address.Address{Scheme: address.SFTP, User: srv.User, Host: srv.Host, Port: srv.Port, Path: path})
+	for range 2 {
+		s := openAt(t, srv, address.Address{Scheme: address.SFTP, User: srv.User, Host: srv.Host, Port: srv.Port, Path: name})
 		if got, want := s.String(), fmt.Sprintf("sftp://%s@%s:%d/~/%s", srv.User, srv.Host, srv.Port, name); got != want {
 			t.Errorf("String() = %s, want %s", got, want)
 		}
-		if got := storetest.Names(t, s, ""); len(got) > 1 {
-			t.Errorf("%q", got)
+		if len(storetest.Names(t, s, "")) == 0 {
+			storetest.Put(t, s, "x", []byte("x"))
 		}
-		if path == name {
-			storetest.Put(t, s, "x", nil)
-		}
+	}
+	if text := mustRead(t, dir+"/x"); string(text) != "x" {
+		t.Errorf("%q", text)
 	}
 }
 
@@ -120,11 +128,31 @@ func TestProxyCommand(t *testing.T) {
 	}
 }
 
+// TestWholeServer: the place's folder is the root of what the user sees.
+func TestWholeServer(t *testing.T) {
+	if os.Geteuid() != 0 {
+		return // only root can shut users in
+	}
+	_, dir := inHome(t) // sshd wants no folder above it that others can write
+	srv := openssh(t, "ChrootDirectory "+dir, "ForceCommand internal-sftp")
+	s := openAt(t, srv, address.Address{Scheme: address.SFTP, User: srv.User, Host: srv.Host, Port: srv.Port, Path: "/"})
+	noLeftovers(t, s)
+	storetest.Put(t, s, "x", []byte("x"))
+	storetest.Put(t, s, "main/y", []byte("y"))
+	if got := storetest.Names(t, s, ""); len(got) != 2 {
+		t.Errorf("%q", got)
+	}
+	must(t, s.Remove(t.Context(), "main/y"))
+	if free, err := s.Free(t.Context()); err != nil || free <= 0 {
+		t.Errorf("%d, %v", free, err)
+	}
+}
+
 func TestAddresses(t *testing.T) {
 	srv := openssh(t)
 	for why, a := range map[string]address.Address{
 		"no host":   {Path: "/x"},
-		"no folder": {Host: "nas", Path: "/"},
+		"no folder": {Host: "nas"},
 		"NUL":       {Host: "nas", Path: "/x\x00"},
 		" names no": {Host: "-oProxyCommand=x", Path: "/x"},
 	} {
@@ -142,7 +170,7 @@ func TestAddresses(t *testing.T) {
 	writeConfig(t, srv, "RevokedHostKeys /etc/ssh/revoked\n")
 	_, err = open(address.Address{Host: "nas", Path: "/x"}, address.Options{Getenv: srv.Getenv}, client(srv))
 	wantFault(t, err, fault.Usage, "config:1", "@revoked")
-	s, err := open(address.Address{Host: "::1", Port: 22, User: "a b", Path: "/x y"}, address.Options{Getenv: func(string) string { return "" }},
+	s, err := open(address.Address{Scheme: address.SFTP, Host: "::1", Port: 22, User: "a b", Path: "/x y"}, address.Options{Getenv: func(string) string { return "" }},
 		&local{getenv: func(string) string { return "" }})
 	if err != nil || s.String() != "sftp://a%20b@[::1]:22/x%20y" {
 		t.Errorf("%v, %v", s, err)

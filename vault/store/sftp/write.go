@@ -9,6 +9,7 @@ import (
 	"hash"
 	"io/fs"
 	"os"
+	"path"
 	"sync"
 	"time"
 
@@ -98,15 +99,15 @@ func (w *writer) begin(ctx context.Context, c *session, _ bool) error {
 
 func (w *writer) makeTemp(ctx context.Context, c *session) error {
 	dir, _ := split(w.name)
-	path := c.at(dir) + "/" + store.TempPrefix + rand.Text()
-	f, err := c.open(ctx, path, os.O_WRONLY|os.O_CREATE|os.O_EXCL)
+	temp := path.Join(c.at(dir), store.TempPrefix+rand.Text())
+	f, err := c.open(ctx, temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL)
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
-			w.file.stray = append(w.file.stray, path)
+			w.file.stray = append(w.file.stray, temp)
 		}
 		return w.s.full(ctx, c, 0, err)
 	}
-	w.file.on, w.file.f, w.file.path = c, f, path
+	w.file.on, w.file.f, w.file.path = c, f, temp
 	return c.do(ctx, func() error { return f.Chmod(fileMode) })
 }
 

@@ -1,0 +1,534 @@
+package vault
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"pgvault/fault"
+	"pgvault/vault/archive"
+	"pgvault/vault/store"
+	"pgvault/vault/store/disk"
+)
+
+// network is a folder that behaves as a place over a network: nothing of it
+// is near. Its faults are set by a test.
+type network struct {
+	store.Store
+	opens, bytes atomic.Int64 // of objects read
+	lists        atomic.Int64
+
+	mu     sync.Mutex
+	down   bool                                         // does not answer: an error at once
+	stall  bool                                         // does not answer: waits for the context
+	locked map[string]time.Time                         // by whole name of a manifest
+	change func(name string, r io.Reader) io.Reader     // of what is read
+	before func(ctx context.Context, call string) error // of each call
+}
+
+func (n *network) set(f func(n *network)) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	f(n)
+}
+
+func (n *network) ask(ctx context.Context, call string) error {
+	n.mu.Lock()
+	down, stall, before := n.down, n.stall, n.before
+	n.mu.Unlock()
+	if stall {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	if down {
+		return &fault.Error{What: "the network is down", Why: "a test wants it", Left: "all", Do: "wait", Code: fault.PlaceUnreachable}
+	}
+	if before != nil {
+		return before(ctx, call)
+	}
+	return nil
+}
+
+func (n *network) List(ctx context.Context, prefix string) ([]store.Info, error) {
+	n.lists.Add(1)
+	if err := n.ask(ctx, "list "+prefix); err != nil {
+		return nil, err
+	}
+	return n.Store.List(ctx, prefix)
+}
+
+func (n *network) Open(ctx context.Context, name string, offset, length int64) (io.ReadCloser, error) {
+	n.opens.Add(1)
+	if err := n.ask(ctx, "open "+name); err != nil {
+		return nil, err
+	}
+	r, err := n.Store.Open(ctx, name, offset, length)
+	if err != nil {
+		return nil, err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	var from io.Reader = r
+	if n.change != nil {
+		from = n.change(name, r)
+	}
+	return &networkReader{from, r, n}, nil
+}
+
+type networkReader struct {
+	io.Reader
+	io.Closer
+	n *network
+}
+
+func (r *networkReader) Read(p []byte) (int, error) {
+	k, err := r.Reader.Read(p)
+	r.n.bytes.Add(int64(k))
+	return k, err
+}
+
+func (n *network) Stat(ctx context.Context, name string) (store.Info, error) {
+	if err := n.ask(ctx, "stat "+name); err != nil {
+		return store.Info{}, err
+	}
+	return n.Store.Stat(ctx, name)
+}
+
+func (n *network) Create(ctx context.Context, name string) (store.Writer, error) {
+	if err := n.ask(ctx, "create "+name); err != nil {
+		return nil, err
+	}
+	return n.Store.Create(ctx, name)
+}
+
+func (n *network) Remove(ctx context.Context, name string) error {
+	if err := n.ask(ctx, "remove "+name); err != nil {
+		return err
+	}
+	return n.Store.Remove(ctx, name)
+}
+
+func (n *network) Free(ctx context.Context) (int64, error) {
+	if err := n.ask(ctx, "free"); err != nil {
+		return 0, err
+	}
+	return -1, nil
+}
+
+func (n *network) LockedUntil(_ context.Context, name string) (time.Time, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.locked[name], nil
+}
+
+// threePlaces gives the world two more places, over a network: s3 and nas.
+func (w *world) threePlaces() (s3, nas *network) {
+	w.t.Helper()
+	at := func(name string) *network {
+		if err := os.Mkdir(w.path(name), 0o700); err != nil {
+			w.t.Fatal(err)
+		}
+		d, err := disk.Open(w.path(name))
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		return &network{Store: d}
+	}
+	s3, nas = at("s3"), at("nas")
+	w.conf.Places = append(w.conf.Places[:1:1], Place{Name: "s3", Store: s3}, Place{Name: "nas", Store: nas})
+	return s3, nas
+}
+
+// bring copies an archive's objects, or those that hold holds for, from the
+// first place into another folder of the world, byte for byte, as a copy is.
+func (w *world) bring(place, database, id string, holds func(name string) bool) {
+	w.t.Helper()
+	from, to := w.path("place"), w.path(place)
+	put := func(name string) {
+		src, err := os.ReadFile(filepath.Join(from, name))
+		if err == nil {
+			err = os.MkdirAll(filepath.Dir(filepath.Join(to, name)), 0o700)
+		}
+		if err == nil {
+			err = os.WriteFile(filepath.Join(to, name), src, 0o600)
+		}
+		if err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	put("main/" + archive.VaultName)
+	folder := archive.Folder("main", database, id)
+	entries, err := os.ReadDir(filepath.Join(from, folder))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, e := range entries {
+		if archive.IsProof(strings.TrimSuffix(e.Name(), ".sig")) || holds != nil && !holds(e.Name()) {
+			continue // proofs stay where they were made
+		}
+		put(folder + e.Name())
+	}
+}
+
+// states gives the copies of an archive as "disk good, s3 missing".
+func states(a Archive) string {
+	var out []string
+	for _, c := range a.Copies {
+		s := c.Place + " " + c.State
+		if c.Known != nil {
+			s += " then"
+		}
+		out = append(out, s)
+	}
+	return strings.Join(out, ", ")
+}
+
+func (w *world) mark(place, database, id, object string, f func([]byte) []byte) {
+	w.t.Helper()
+	path := filepath.Join(w.path(place), archive.Folder("main", database, id), object)
+	src, err := os.ReadFile(path)
+	if err == nil {
+		err = os.WriteFile(path, f(src), 0o600)
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// TestCopiesInSeveralPlaces: one list of what lies where.
+func TestCopiesInSeveralPlaces(t *testing.T) {
+	w := newWorld(t)
+	w.threePlaces()
+	day := func(n int) time.Time { return noon.AddDate(0, 0, -n) }
+	all := w.fabricate(made{database: "shop", at: day(1), seq: 5, proof: ProofReadable})
+	two := w.fabricate(made{database: "shop", at: day(2), seq: 4})
+	part := w.fabricate(made{database: "shop", at: day(3), seq: 3})
+	bad := w.fabricate(made{database: "shop", at: day(4), seq: 2})
+	alone := w.fabricate(made{database: "shop", at: day(5), seq: 1})
+	for _, id := range []string{all, two, bad, alone} {
+		w.bring("s3", "shop", id, nil)
+	}
+	w.bring("nas", "shop", all, nil)
+	w.bring("s3", "shop", part, func(n string) bool { return n == archive.MainPart })
+	w.mark("s3", "shop", bad, archive.MainPart, func(b []byte) []byte { return b[1:] })
+	w.mark("place", "shop", alone, archive.ManifestName, func(b []byte) []byte { return append(b, ' ') })
+	want := map[string]string{
+		all:   "disk good, s3 good, nas good",
+		two:   "disk good, s3 good, nas missing",
+		part:  "disk good, s3 incomplete, nas missing",
+		bad:   "disk good, s3 damaged, nas missing",
+		alone: "disk damaged, s3 good, nas missing",
+	}
+	list := w.list()
+	if len(list) != 5 {
+		t.Fatalf("%d archives", len(list))
+	}
+	for _, a := range list {
+		if states(a) != want[a.ID] || a.State != "good" {
+			t.Errorf("seq %d: %s, not %s; the archive is %s: %s", a.Seq, states(a), want[a.ID], a.State, a.Reason)
+		}
+	}
+	if a := w.archive(all); a.Copies[0].ReadBack == nil || a.Copies[1].ReadBack != nil || a.Proof != ProofReadable {
+		t.Errorf("read back on the disk alone: %+v", a.Copies)
+	}
+	for words, n := range map[string]int{"copies:<2": 3, "copies:3": 1, "place:s3": 5, "place:nas": 1, "is:missing": 4, "is:damaged": 2} {
+		got := 0
+		f := ParseFilter(words)
+		for _, a := range list {
+			if f.Match(a, noon) {
+				got++
+			}
+		}
+		if got != n || f.Wrong != "" {
+			t.Errorf("%s: %d archives, not %d %s", words, got, n, f.Wrong)
+		}
+	}
+	// What is not asked for is not missed.
+	w.db.Copies = []string{"s3"}
+	if got := states(w.archive(two)); got != "disk good, s3 good" {
+		t.Errorf("with copies = s3: %s", got)
+	}
+}
+
+// TestPlaceThatDoesNotAnswer: the others are listed, and of it what is
+// remembered, with its age; a place that hangs holds nobody up.
+func TestPlaceThatDoesNotAnswer(t *testing.T) {
+	for name, fail := range map[string]func(n *network){
+		"an error": func(n *network) { n.down = true },
+		"stalls":   func(n *network) { n.stall = true },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			s3, _ := w.threePlaces()
+			old := w.fabricate(made{database: "shop", at: noon, seq: 1})
+			w.bring("s3", "shop", old, nil)
+			w.list()
+			newer := w.fabricate(made{database: "shop", at: time.Now(), seq: 2})
+			w.bring("s3", "shop", newer, nil)
+			w.bring("nas", "shop", newer, nil)
+			s3.set(fail)
+			v := w.vault()
+			v.slow.waiting = 200 * time.Millisecond
+			l, err := v.Listing(t.Context(), true)
+			if err != nil || len(l.Archives) != 2 {
+				t.Fatalf("%d archives, %v", len(l.Archives), err)
+			}
+			if got := states(l.Archives[0]); got != "disk good, s3 unknown, nas good" {
+				t.Errorf("the new one: %s", got)
+			}
+			if got := states(l.Archives[1]); got != "disk good, s3 good then, nas missing" {
+				t.Errorf("the old one: %s", got)
+			}
+			if l.Archives[1].Copies[1].Known == nil || l.Archives[1].Copies[1].Known.IsZero() {
+				t.Error("nothing says how old that is")
+			}
+		})
+	}
+}
+
+// deaf hangs without heeding its context, as a dead NFS does.
+type deaf struct {
+	store.Store
+	asked atomic.Int64
+	end   chan struct{}
+}
+
+func (d *deaf) List(ctx context.Context, prefix string) ([]store.Info, error) {
+	d.asked.Add(1)
+	<-d.end
+	return d.Store.List(ctx, prefix)
+}
+
+// TestPlaceThatIsDeaf: nobody waits for it twice, and it is asked again when
+// the last question has ended.
+func TestPlaceThatIsDeaf(t *testing.T) {
+	w := newWorld(t)
+	s3, _ := w.threePlaces()
+	id := w.fabricate(made{database: "shop", at: noon})
+	w.bring("s3", "shop", id, nil)
+	d := &deaf{Store: s3, end: make(chan struct{})}
+	w.conf.Places[1].Store = d
+	v := w.vault()
+	v.slow.waiting = 100 * time.Millisecond
+	for range 3 {
+		l, err := v.Listing(t.Context(), true)
+		if err != nil || len(l.Archives) != 1 || states(l.Archives[0]) != "disk good, s3 unknown, nas missing" {
+			t.Fatalf("%+v, %v", l.Archives, err)
+		}
+	}
+	if n := d.asked.Load(); n != 1 {
+		t.Errorf("asked %d times while it did not answer", n)
+	}
+	close(d.end)
+	until(t, "it answers again", func() bool {
+		l, err := v.Listing(t.Context(), true)
+		return err == nil && states(l.Archives[0]) == "disk good, s3 good, nas missing"
+	})
+}
+
+// TestAllPlacesDown: then it is an error, and what is remembered stays to be
+// seen.
+func TestAllPlacesDown(t *testing.T) {
+	w := newWorld(t)
+	s3, nas := w.threePlaces()
+	w.fabricate(made{database: "shop", at: noon})
+	w.list()
+	w.conf.Places[0].Store = gone{w.conf.Places[0].Store}
+	s3.set(func(n *network) { n.down = true })
+	nas.set(func(n *network) { n.down = true })
+	if _, err := w.vault().List(t.Context()); fault.CodeOf(err) != fault.PlaceUnreachable {
+		t.Errorf("%v", err)
+	}
+	l, err := w.vault().Listing(t.Context(), false)
+	if err != nil || !l.Cached || len(l.Archives) != 1 {
+		t.Errorf("%+v, %v", l, err)
+	}
+	h := w.health(t)
+	if len(h.Places) != 3 || h.Places[1].State != "x" || h.Places[1].Reachable || h.Databases[0].Copies != 0 || h.Databases[0].Places != 3 {
+		t.Errorf("%+v", h)
+	}
+}
+
+// TestOtherVaultInAPlace: an archive of another vault is never one of ours,
+// and the place says what is the matter.
+func TestOtherVaultInAPlace(t *testing.T) {
+	w, other := newWorld(t), newWorld(t)
+	s3, _ := w.threePlaces()
+	id := w.fabricate(made{database: "shop", at: noon})
+	theirs, err := fabricate(t, s3, other.signer(), made{database: "shop", at: noon.Add(time.Hour)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := w.list()
+	if len(list) != 1 || list[0].ID != id || states(list[0]) != "disk good, s3 unknown, nas missing" {
+		t.Errorf("%+v", list)
+	}
+	if _, err := w.vault().locate(t.Context(), theirs, "s3"); fault.CodeOf(err) != fault.Refused {
+		t.Errorf("the other vault's archive: %v", err)
+	}
+	h := w.health(t)
+	if p := h.Places[1]; p.State != "x" || !strings.Contains(p.Text, "another vault") || p.Explained == nil || p.Explained.Do == "" {
+		t.Errorf("%+v", p)
+	}
+	// The first place is gone for a moment: that does not make the other vault ours.
+	w.conf.Places[0].Store = gone{w.conf.Places[0].Store}
+	v := w.vault()
+	if _, err := v.List(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if vf, err := v.vaultFile(t.Context(), nil); err != nil || vf.ID == "" || v.vf != nil {
+		t.Errorf("%+v, %v", vf, err)
+	}
+}
+
+// TestTwoArchivesUnderOneID: both are signed. The first place's is listed; the
+// other is named and never counted.
+func TestTwoArchivesUnderOneID(t *testing.T) {
+	w := newWorld(t)
+	s3, _ := w.threePlaces()
+	id := w.fabricate(made{database: "shop", at: noon})
+	w.bring("s3", "shop", id, func(string) bool { return false }) // the vault file
+	vf, err := archive.ReadVault(t.Context(), s3.Store, "main")
+	if err != nil {
+		t.Fatal(err)
+	}
+	src := w.read("place/main/shop/" + id + "/manifest.json")
+	m, err := archive.ParseManifest([]byte(src))
+	if err != nil || m.Vault != vf.ID {
+		t.Fatal(err)
+	}
+	w.bring("s3", "shop", id, func(n string) bool { return !strings.HasPrefix(n, "manifest") })
+	m.Rows++
+	if err := archive.Seal(t.Context(), s3.Store, archive.Folder("main", "shop", id), m, w.signer()); err != nil {
+		t.Fatal(err)
+	}
+	a := w.archive(id)
+	if states(a) != "disk good, s3 damaged, nas missing" || a.Rows != 6002 || !strings.Contains(a.Copies[1].Reason, "another archive") {
+		t.Errorf("%s, %d rows: %+v", states(a), a.Rows, a.Copies)
+	}
+}
+
+// TestVaultIsKnownWithoutItsFirstPlace: a fresh machine knows it from any
+// place, another one from what it remembers.
+func TestVaultIsKnownWithoutItsFirstPlace(t *testing.T) {
+	w := newWorld(t)
+	w.threePlaces()
+	id := w.fabricate(made{database: "shop", at: noon})
+	w.bring("s3", "shop", id, nil)
+	w.conf.Places[0].Store = gone{w.conf.Places[0].Store}
+	if a := w.archive(id); states(a) != "disk unknown, s3 good, nas missing" || a.State != "good" {
+		t.Errorf("%s", states(a))
+	}
+	f, err := w.vault().locate(t.Context(), id, "")
+	if err != nil || f.copies[0].Name != "s3" || len(f.silent) != 1 {
+		t.Fatalf("%+v, %v", f, err)
+	}
+	if _, err := w.vault().locate(t.Context(), "20200101T000000Z-0000", ""); fault.CodeOf(err) != fault.PlaceUnreachable || !strings.Contains(fault.As(err).Why, "disk") {
+		t.Errorf("it may lie where nobody answers: %v", err)
+	}
+	if _, err := w.vault().locate(t.Context(), id, "tape"); fault.CodeOf(err) != fault.Usage {
+		t.Errorf("a place that is not configured: %v", err)
+	}
+}
+
+// TestNoSecondVault: while a place does not answer, no vault is made beside
+// the one that it may hold; and one that all places lack is made once.
+func TestNoSecondVault(t *testing.T) {
+	w := newWorld(t)
+	s3, nas := w.threePlaces()
+	s3.set(func(n *network) { n.down = true })
+	if err := w.vault().Init(t.Context()); fault.CodeOf(err) != fault.PlaceUnreachable {
+		t.Fatalf("%v", err)
+	}
+	if _, err := os.Stat(w.path("place/main")); !os.IsNotExist(err) {
+		t.Errorf("a vault was made: %v", err)
+	}
+	s3.set(func(n *network) { n.down = false })
+	var wg sync.WaitGroup
+	for i := range 4 {
+		conf := w.conf
+		conf.StateDir = w.path("state" + string(rune('a'+i)))
+		wg.Go(func() {
+			if err := New(conf).Init(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	var ids []string
+	for _, p := range []store.Store{w.store(), s3, nas} {
+		vf, err := archive.ReadVault(t.Context(), p, "main")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, vf.ID)
+	}
+	if ids[0] != ids[1] || ids[1] != ids[2] {
+		t.Errorf("several vaults: %v", ids)
+	}
+}
+
+// TestSlowPlaceIsReadInSteps: what a look has read before its time was over
+// is not read again by the next one.
+func TestSlowPlaceIsReadInSteps(t *testing.T) {
+	w := newWorld(t)
+	s3, _ := w.threePlaces()
+	var ids []string
+	for i := range 200 {
+		ids = append(ids, w.fabricate(made{database: "shop", at: noon.Add(time.Duration(i) * time.Minute), seq: int64(i + 1)}))
+		w.bring("s3", "shop", ids[i], nil)
+	}
+	w.settle()
+	until(t, "stamps in s3", func() bool {
+		infos, err := s3.Store.List(t.Context(), "main/")
+		return err == nil && !slices.ContainsFunc(infos, func(i store.Info) bool { return i.Stamp == "" })
+	})
+	var manifests atomic.Int64
+	errStop := errors.New("stop")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	s3.set(func(n *network) {
+		n.before = func(_ context.Context, call string) error {
+			if strings.HasSuffix(call, archive.ManifestName) && strings.HasPrefix(call, "open") && manifests.Add(1) > 160 {
+				cancel(errStop)
+				return context.Cause(ctx)
+			}
+			return nil
+		}
+	})
+	v := w.vault()
+	vf, trust, err := v.identity(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := v.lookAt(ctx, site{w.conf.Places[1], 1}, vf, trust); !errors.Is(err, errStop) {
+		t.Fatalf("%v", err)
+	}
+	known := v.recall(site{w.conf.Places[1], 1})
+	if known == nil || len(known.archives) < 8 || len(known.archives) >= 200 || !known.at.IsZero() {
+		t.Fatalf("remembered: %+v", known)
+	}
+	before := manifests.Load()
+	s3.set(func(n *network) {
+		n.before = func(_ context.Context, call string) error {
+			if strings.HasSuffix(call, archive.ManifestName) {
+				manifests.Add(1)
+			}
+			return nil
+		}
+	})
+	l, err := w.vault().Listing(t.Context(), true)
+	if err != nil || len(l.Archives) != 200 || states(l.Archives[7]) != "disk good, s3 good, nas missing" {
+		t.Fatalf("%d archives, %v", len(l.Archives), err)
+	}
+	if n := manifests.Load() - before; n != int64(200-len(known.archives)) {
+		t.Errorf("%d manifests were read, %d were known", n, len(known.archives))
+	}
+}
