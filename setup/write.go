@@ -2,6 +2,7 @@ package setup
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"io/fs"
@@ -81,7 +82,7 @@ func Write(path string, v config.Values, r *Recipients, random io.Reader) error 
 	for _, p := range v.Places {
 		a, err := address.Parse(p.URL)
 		if err == nil {
-			err = kinds.Prepare(a)
+			err = kinds.Prepare(context.Background(), a, address.Options{Credentials: p.Credentials, ObjectLock: p.ObjectLock})
 		}
 		if err != nil {
 			return err
