@@ -24,6 +24,7 @@ demo:
 
 test:
 	@scripts/install-deps.sh test
+	@scripts/install-servers.sh
 	go test -timeout 30m $(TESTFLAGS) ./...
 
 lint:
@@ -32,6 +33,7 @@ lint:
 
 bench:
 	@scripts/install-deps.sh bench
+	@scripts/install-servers.sh versitygw
 	@$(MAKE) --no-print-directory build
 	@scripts/bench.sh
 

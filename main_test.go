@@ -75,6 +75,8 @@ func TestStories(t *testing.T) {
 			"copied":      cmdCopied,
 			"column":      cmdColumn,
 			"hungup":      cmdHungUp,
+			"mailserver":  cmdMailServer,
+			"server":      cmdServer,
 		},
 	})
 }

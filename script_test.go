@@ -225,7 +225,7 @@ func cmdLines(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("%d lines of the type done, the last line is of type %v", done, last["type"])
 	}
 	keys := doneKeys
-	if args[0] != "backup" {
+	if args[0] != "backup" && args[0] != "copy" {
 		keys = append(slices.Clone(doneKeys), compared...)
 	}
 	for _, k := range keys {
@@ -292,7 +292,7 @@ func cmdInterrupted(ts *testscript.TestScript, neg bool, args []string) {
 func startUntil(ts *testscript.TestScript, word string, args []string) (*exec.Cmd, *bufio.Scanner) {
 	cmd := exec.Command(pathOf(ts, "pgvault"), append(args, "--json")...)
 	cmd.Dir = ts.MkAbs(".")
-	for _, k := range []string{"HOME", "STATE_DIRECTORY", "PGHOST", "PGPORT", "PGUSER", "PATH"} {
+	for _, k := range []string{"HOME", "STATE_DIRECTORY", "PGHOST", "PGPORT", "PGUSER", "PATH", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_CA_BUNDLE"} {
 		cmd.Env = append(cmd.Env, k+"="+ts.Getenv(k))
 	}
 	out, err := cmd.StdoutPipe()

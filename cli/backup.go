@@ -12,21 +12,25 @@ import (
 )
 
 func (p *program) backupCmd() *cobra.Command {
-	var all, detach bool
+	var all, detach, noCopy, due bool
 	var tags []string
 	cmd := &cobra.Command{
 		Use:   "backup [DB...]",
 		Short: "Back up databases: encrypted, signed, read back",
-		Long:  "Makes an archive of each database named, or with --all (or no name) of every one\nthat is configured. With several, one that fails does not stop the others.\nIt goes on when the terminal hangs up; Ctrl-C ends it, and leaves nothing half-made.",
+		Long: "Makes an archive of each database named, or with --all (or no name) of every one\nthat is configured, and brings copies to the other places. With several, one that\nfails does not stop the others. Exit 3 when an archive is good and a copy could not be made.\nIt goes on when the terminal hangs up; Ctrl-C ends it, and leaves nothing half-made.\n\n" +
+			"With --due, of those only what its schedule wants now and no archive is as new as:\nwhat a systemd timer or a crontab calls, see pgvault timer. Runs that were slept\nthrough are made up for once; one after another, each at its own offset.",
 		Example: "  pgvault backup\n" +
 			"  pgvault backup shop crm --tag before-upgrade\n" +
 			"  pgvault backup shop --detach && pgvault job watch\n" +
-			"  30 2 * * * /usr/local/bin/pgvault --quiet backup --all     (a line of a crontab)",
+			"  pgvault backup --due       (what pgvault timer install has started)",
 		RunE: func(cmd *cobra.Command, names []string) error {
 			p.kind = vault.KindBackup
 			s, err := p.open()
 			if err != nil {
 				return err
+			}
+			if due {
+				return p.backupDue(cmd.Context(), s, names, all || detach || len(tags) > 0)
 			}
 			if len(names) == 0 || all {
 				if names, err = s.vault.Databases(cmd.Context()); err != nil {
@@ -44,17 +48,21 @@ func (p *program) backupCmd() *cobra.Command {
 			}
 			if detach {
 				return p.each(names, func(name string) error {
-					return p.launch(cmd.Context(), s, vault.Order{Kind: vault.KindBackup, Database: name, Tags: tags}, vault.Secrets{})
+					return p.launch(cmd.Context(), s, vault.Order{Kind: vault.KindBackup, Database: name, Tags: tags, NoCopy: noCopy}, vault.Secrets{})
 				})
 			}
 			p.outliveTerminal()
+			left := len(names)
 			return p.each(names, func(name string) error {
-				return s.vault.RunBackup(cmd.Context(), vault.BackupOptions{Database: name, Tags: tags}, p.sink())
+				left--
+				return s.vault.RunBackup(cmd.Context(), vault.BackupOptions{Database: name, Tags: tags, NoCopy: noCopy, More: left > 0}, p.sink())
 			})
 		},
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "every configured database")
+	cmd.Flags().BoolVar(&due, "due", false, "only what its schedule wants now; waits for the offsets of what is due")
 	cmd.Flags().StringArrayVar(&tags, "tag", nil, "a word to keep with the archive; may be repeated")
+	cmd.Flags().BoolVar(&noCopy, "no-copy", false, "make no copies in other places; the next backup or pgvault copy --missing does")
 	cmd.Flags().BoolVar(&detach, "detach", false, "start a job of its own for each and return; prints their ids")
 	cmd.Flags().BoolVar(&p.json, "json", false, "JSON Lines, the last with type done")
 	return cmd

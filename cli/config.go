@@ -28,8 +28,9 @@ func (p *program) configCmd() *cobra.Command {
 	show := &cobra.Command{
 		Use:   "show",
 		Short: "Print the configuration file",
-		Long:  "Prints the file that is used, with its path first. pgvault -c FILE names another.",
-		Args:  usageArgs(cobra.NoArgs),
+		Long: "Prints the file that is used, with its path first. pgvault -c FILE names another.\n" +
+			"Of the addresses in [tell] only the scheme and the host are shown.",
+		Args: usageArgs(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
 			conf, err := p.load()
 			if err != nil {
@@ -41,7 +42,7 @@ func (p *program) configCmd() *cobra.Command {
 			}
 			src, err := os.ReadFile(conf.File)
 			if err == nil {
-				fmt.Fprintf(p.stdout, "# %s\n%s", safetext.Line(conf.File), src)
+				fmt.Fprintf(p.stdout, "# %s\n%s", safetext.Line(conf.File), config.Hide(src))
 			}
 			return err
 		},
@@ -85,6 +86,7 @@ func (p *program) configCheck(cmd *cobra.Command, _ []string) error {
 		_, err := openPlace(cmd.Context(), place, config.StateDir(s.conf.File))
 		report("place", err, placeDoes(s.conf, place))
 	}
+	p.checkTell(s.conf, report)
 	p.checkServer(cmd, s.conf, report)
 	return first
 }

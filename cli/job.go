@@ -148,6 +148,9 @@ func (p *program) printJobs(jobs []vault.Job) {
 
 func jobWhat(j vault.Job) string {
 	what := firstOf(j.Order.Database, j.Order.ID)
+	if j.Order.Missing {
+		what = "all that is missing"
+	}
 	if j.Order.Kind == vault.KindRestore && j.Target != "" {
 		return what + " > " + j.Target
 	}

@@ -60,14 +60,19 @@ func (p *program) open() (*session, error) {
 func (p *program) vaultConfig(conf *config.Config) vault.Config {
 	c := vault.Config{
 		Name: conf.Vault.Name, Label: conf.Vault.Label, Version: Version, Server: conf.Server,
-		StateDir: config.StateDir(conf.File), ReadOnly: p.readOnly, Runner: p.runner(),
+		Zone: conf.Vault.Location(), StateDir: config.StateDir(conf.File), ReadOnly: p.readOnly, Runner: p.runner(),
 		RecipientsFile: conf.Keys.RecipientsFile, AllowOne: conf.Keys.AllowOneRecipient,
 		SigningKey: conf.Keys.SigningKey, TrustedSigners: conf.Keys.TrustedSigners, SelfCheck: conf.Keys.SelfCheck,
-		Select: conf.Select,
+		DrillEvery: conf.Keys.DrillEvery,
+		Tell:       vault.Tell{OnFailure: conf.Tell.OnFailure, PingFile: conf.Tell.PingFile, MetricsFile: conf.Tell.MetricsFile, Reminder: conf.Tell.Reminder},
+		Select:     conf.Select,
 		Of: func(name string) vault.Database {
 			d := conf.Database(name)
-			return vault.Database{Copies: d.Copies, ExcludeTableData: d.ExcludeTableData, MaxAge: d.MaxAge, Keep: *d.Keep, Verify: vault.Proof(conf.Defaults.Verify), Jobs: conf.Defaults.Jobs}
+			return vault.Database{Copies: d.Copies, ExcludeTableData: d.ExcludeTableData, MaxAge: d.MaxAge, Schedule: conf.Schedule(name), Keep: *d.Keep, Grace: conf.Defaults.Grace, Removes: d.Removes, Verify: vault.Proof(conf.Defaults.Verify), Jobs: conf.Defaults.Jobs}
 		},
+	}
+	if len(conf.Schedules()) > 0 {
+		c.Starts = p.starter(conf)
 	}
 	for _, d := range conf.Databases {
 		if d.Name != "*" {

@@ -59,7 +59,7 @@ func (p *program) placeCmd() *cobra.Command {
 
 // placeRow is a place in list --json.
 type placeRow struct {
-	vault.PlaceState
+	vault.PlaceAnswer
 	Kind       string `json:"kind"`
 	ObjectLock int64  `json:"object_lock_seconds"`
 	Limit      int64  `json:"limit"` // bytes per second; 0: none
@@ -77,7 +77,7 @@ func (p *program) placeList(ctx context.Context) error {
 	}
 	down := false
 	list := []placeRow{}
-	for i, state := range s.vault.PlaceStates(ctx) {
+	for i, state := range s.vault.PlaceAnswers(ctx) {
 		place := s.conf.Places[i]
 		a, err := address.Parse(place.URL)
 		if err != nil {
@@ -85,7 +85,7 @@ func (p *program) placeList(ctx context.Context) error {
 		}
 		down = down || state.State == "x"
 		state.URL = a.String()
-		list = append(list, placeRow{PlaceState: state, Kind: a.Scheme, ObjectLock: int64(place.ObjectLock / time.Second), Limit: int64(place.Limit), ReadBack: readBack(place, a), MinFree: int64(place.MinFree)})
+		list = append(list, placeRow{PlaceAnswer: state, Kind: a.Scheme, ObjectLock: int64(place.ObjectLock / time.Second), Limit: int64(place.Limit), ReadBack: readBack(place, a), MinFree: int64(place.MinFree)})
 	}
 	if p.json {
 		err = p.printJSON(list)
@@ -145,12 +145,16 @@ func (p *program) placeTest(ctx context.Context, names []string, o placeOptions)
 	}
 	var first error
 	for _, place := range places {
-		if err := p.testOne(ctx, s, place, o); ctx.Err() != nil {
-			return ctx.Err()
-		} else if first == nil {
+		err := p.testOne(ctx, s, place, o)
+		if first == nil {
 			first = err
 		}
+		if ctx.Err() != nil {
+			first = ctx.Err()
+			break
+		}
 	}
+	p.placeResult("done", "", first)
 	return first
 }
 
@@ -185,26 +189,21 @@ func (s *session) named(name string, o placeOptions) (config.Place, error) {
 // testOne prints a test's lines as they come.
 func (p *program) testOne(ctx context.Context, s *session, place config.Place, o placeOptions) error {
 	out := &placePrinter{p: p, place: place.Name, tty: isTerminal(p.stdout) && !p.json}
-	place.URL = shownURL(place.URL)
+	a, err := address.Parse(place.URL)
+	if err != nil {
+		return err
+	}
 	if !p.json {
-		fmt.Fprintf(p.stdout, "%s\n", safetext.Line(firstOf(place.URL, place.Name)))
+		fmt.Fprintf(p.stdout, "%s\n", safetext.Line(a.String()))
 	}
 	at, err := openPlace(ctx, place, config.StateDir(s.conf.File))
 	if err == nil {
-		err = vault.TestPlace(ctx, at, vault.PlaceTest{Lock: place.ObjectLock, MinFree: int64(place.MinFree), Clean: o.clean}, out.sink)
+		err = vault.TestPlace(ctx, at, vault.PlaceTest{At: a, Lock: place.ObjectLock, MinFree: int64(place.MinFree), Clean: o.clean}, out.sink)
 		if cerr := kinds.Close(at); err == nil {
 			err = cerr
 		}
 	}
 	return out.done(err)
-}
-
-// shownURL writes an address as pgvault does.
-func shownURL(url string) string {
-	if a, err := address.Parse(url); err == nil {
-		return a.String()
-	}
-	return url
 }
 
 func isTerminal(w io.Writer) bool {
@@ -256,19 +255,43 @@ func took(seconds float64) string {
 	return fmt.Sprintf("  %.2f s", seconds)
 }
 
+// placeResult ends the JSON lines of a place, and of the whole test.
+type placeResult struct {
+	Type   string       `json:"type"` // place or done
+	Schema int          `json:"schema"`
+	Kind   string       `json:"kind"`
+	Place  string       `json:"place,omitempty"`
+	Result vault.Result `json:"result"`
+	Exit   fault.Code   `json:"exit"`
+}
+
+func (p *program) placeResult(kind, place string, err error) {
+	result := vault.ResultOK
+	switch {
+	case errors.Is(err, context.Canceled):
+		result = vault.ResultCancelled
+	case err != nil:
+		result = vault.ResultFailed
+	}
+	if p.json {
+		_ = writeJSON(p.stdout, placeResult{kind, 1, "place test", place, result, exitOf(err)}, "")
+	}
+}
+
+// exitOf is the exit code of an error of which all was said already, too.
+func exitOf(err error) fault.Code {
+	var quiet *exitCode
+	if errors.As(err, &quiet) {
+		return quiet.code
+	}
+	return fault.CodeOf(err)
+}
+
 // done ends the lines of one place. What a line has said already is not said
 // again.
 func (o *placePrinter) done(err error) error {
-	if o.p.json {
-		result := "ok"
-		if err != nil {
-			result = "failed"
-		}
-		line := map[string]any{"type": "done", "schema": 1, "place": o.place, "result": result, "exit": fault.CodeOf(err)}
-		if werr := writeJSON(o.p.stdout, line, ""); err == nil {
-			err = werr
-		}
-	} else if o.tty {
+	o.p.placeResult("place", o.place, err)
+	if o.tty {
 		fmt.Fprint(o.p.stdout, "\r              \r")
 	}
 	if err == nil || errors.Is(err, context.Canceled) {

@@ -74,7 +74,7 @@ func (p *program) launch(ctx context.Context, s *session, o vault.Order, secrets
 	fmt.Fprintln(p.stdout, j.ID)
 	if !p.quiet {
 		short := shortID(j.ID)
-		fmt.Fprintf(p.stderr, "%s of %s goes on by itself. Look: pgvault job watch %s   Stop: pgvault job cancel %s\n", j.Order.Kind, safetext.Line(firstOf(j.Order.Database, j.Order.ID)), short, short)
+		fmt.Fprintf(p.stderr, "%s of %s goes on by itself. Look: pgvault job watch %s   Stop: pgvault job cancel %s\n", j.Order.Kind, safetext.Line(firstOf(j.Order.Database, j.Order.ID, "all that is missing")), short, short)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -14,19 +15,48 @@ import (
 )
 
 func (p *program) statusCmd() *cobra.Command {
+	var tell bool
 	cmd := &cobra.Command{
 		Use:   "status [DB...]",
 		Short: "Tell whether every database could be brought back; exit 4 if not",
 		Long: "One line for each configured database, and under those that are not well what is the\n" +
 			"matter, why, what is left as it was and what to do. ok means a good archive that is not\n" +
 			"older than max_age; late, never, failed and running are the other words.\n" +
-			"Exit 0 when all are ok or running, 4 otherwise.",
+			"Exit 0 when all are ok or running, 4 otherwise. With --tell those named under [tell] in\n" +
+			"the configuration are told of what has changed since they were last told, also by a\n" +
+			"backup: that a backup is late although nothing ran, and that it no longer is.",
 		Example: "  pgvault status\n" +
-			"  pgvault status --json | jq '.[] | select(.state != \"ok\")'",
-		RunE: func(cmd *cobra.Command, names []string) error { return p.status(cmd.Context(), names) },
+			"  pgvault status --json | jq '.[] | select(.state != \"ok\")'\n" +
+			"  */15 * * * * /usr/local/bin/pgvault --quiet status --tell > /dev/null     (a line of a crontab)",
+		RunE: func(cmd *cobra.Command, names []string) error {
+			if !tell {
+				return p.status(cmd.Context(), names)
+			}
+			return p.statusTold(cmd.Context(), names)
+		},
 	}
+	cmd.Flags().BoolVar(&tell, "tell", false, "tell those named under [tell] what has changed: for a timer that sees what no run says")
 	cmd.Flags().BoolVar(&p.json, "json", false, "one JSON array")
 	return cmd
+}
+
+// statusTold tells first, so that the status shows a sink that did not work.
+// That a place cannot be read is told as well as printed.
+func (p *program) statusTold(ctx context.Context, names []string) error {
+	s, err := p.open()
+	if err != nil {
+		return err
+	}
+	told := s.vault.Tell(ctx)
+	err = p.status(ctx, names)
+	var attention *exitCode
+	if told == nil || err != nil && !errors.As(err, &attention) {
+		if told != nil {
+			p.printError(told)
+		}
+		return err
+	}
+	return told
 }
 
 func (p *program) status(ctx context.Context, names []string) error {
@@ -67,7 +97,11 @@ func (p *program) printStatus(list []vault.DatabaseHealth) error {
 		fmt.Fprintln(p.stdout, "no database is configured and the vault holds no archive; nothing could be brought back")
 		return nil
 	}
-	rows := [][]string{}
+	scheduled := slices.ContainsFunc(list, func(d vault.DatabaseHealth) bool { return d.NextRun != nil })
+	header, rows := []string{"DATABASE", "STATE", "LAST GOOD", "ALLOWED", "PROOF", "PROVEN BY RESTORE"}, [][]string{}
+	if scheduled {
+		header = append(header, "NEXT RUN")
+	}
 	for _, d := range list {
 		last, allowed, proven := "never", "-", "never"
 		if d.LastGood != nil {
@@ -79,9 +113,17 @@ func (p *program) printStatus(list []vault.DatabaseHealth) error {
 		if d.ProvenAt != nil {
 			proven = age(time.Since(*d.ProvenAt)) + " ago"
 		}
-		rows = append(rows, []string{safetext.Line(d.Database), stateWord(d.State), last, allowed, orNone(string(d.Proof)), proven})
+		row := []string{safetext.Line(d.Database), stateWord(d.State), last, allowed, orNone(string(d.Proof)), proven}
+		if scheduled {
+			next := "-"
+			if d.NextRun != nil {
+				next = "in " + age(time.Until(*d.NextRun))
+			}
+			row = append(row, next)
+		}
+		rows = append(rows, row)
 	}
-	return p.table(p.stdout, []string{"DATABASE", "STATE", "LAST GOOD", "ALLOWED", "PROOF", "PROVEN BY RESTORE"}, rows)
+	return p.table(p.stdout, header, rows)
 }
 
 // printExplained tells the four lines of every database that is not ok, and

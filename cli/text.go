@@ -20,6 +20,8 @@ type textSink struct {
 	verbose bool
 
 	width   int // of the moving line on the screen now
+	height  int // or of the block of places
+	byPlace map[string]*placeTold
 	tenth   int64
 	printed time.Time
 	since   time.Time
@@ -32,6 +34,10 @@ func (t *textSink) sink(e vault.Event) {
 	}
 	switch e := e.(type) {
 	case vault.RunStarted:
+		if e.Kind == vault.KindCopy && e.ID == "" {
+			t.line("copy of all that is missing")
+			break
+		}
 		t.line("%s of %s, %s", e.Kind, safetext.Line(e.Database), safetext.Line(e.ID))
 	case vault.StageStarted:
 		t.stage, t.since, t.printed, t.tenth = e.Stage, e.At, e.At, 0
@@ -39,6 +45,8 @@ func (t *textSink) sink(e vault.Event) {
 		t.progress(e)
 	case vault.TableDone:
 		t.table(e)
+	case vault.PlaceDone:
+		t.placeDone(e)
 	case vault.Notice:
 		mark := "   "
 		if e.Level == "warning" {
@@ -59,6 +67,10 @@ func (t *textSink) line(format string, a ...any) {
 }
 
 func (t *textSink) clear() {
+	if t.height > 0 {
+		fmt.Fprintf(t.w, "\x1b[%dA\x1b[J", t.height)
+		t.height = 0
+	}
 	if t.width > 0 {
 		fmt.Fprintf(t.w, "\r%s\r", strings.Repeat(" ", t.width))
 		t.width = 0
@@ -66,6 +78,10 @@ func (t *textSink) clear() {
 }
 
 func (t *textSink) progress(e vault.Progress) {
+	if len(e.Places) > 0 {
+		t.places(e)
+		return
+	}
 	text := progressText(e)
 	if t.tty {
 		pad := max(0, t.width-len([]rune(text)))
@@ -86,6 +102,9 @@ func (t *textSink) progress(e vault.Progress) {
 // progressText never claims more than 99 %, marks every estimate with ~
 // and shows counts alone where no total is known.
 func progressText(e vault.Progress) string {
+	if len(e.Places) > 0 {
+		return copyText(e)
+	}
 	var parts []string
 	mark := ""
 	if e.Estimate != "" {
@@ -132,6 +151,8 @@ func (t *textSink) done(e vault.RunDone) {
 	switch e.Kind {
 	case vault.KindBackup:
 		t.line("ok %s: %d tables, %d rows, %s in %s stored, proof: %s, %.1f s", e.ID, e.Tables, e.Rows, size(e.Bytes), size(e.Stored), e.Proof, e.Seconds)
+	case vault.KindCopy:
+		t.line("%s", copied(e))
 	case vault.KindVerify:
 		t.line("ok %s is %s%s, %.1f s", e.ID, e.Proof, equalText(e), e.Seconds)
 	case vault.KindRestore:

@@ -31,7 +31,8 @@ func (c Change) String() string {
 }
 
 // Changes gives what differs between two configurations, sorted by option. A
-// connection string may hold a password: of it is told only that it changed.
+// connection string may hold a password, and the address of a sink a token: of
+// them is told only that they changed.
 func Changes(old, changed *Config) []Change {
 	a, b := flatten(old), flatten(changed)
 	names := map[string]bool{}
@@ -47,8 +48,8 @@ func Changes(old, changed *Config) []Change {
 			continue
 		}
 		c := Change{Option: k, From: a[k], To: b[k]}
-		if k == "server.dbname" {
-			c.From, c.To = hidden(a[k]), hidden(b[k])
+		if words := secretOptions[k]; words != "" {
+			c.From, c.To = hidden(a[k], words), hidden(b[k], words)
 			if c.From == c.To {
 				c.To = "another"
 			}
@@ -58,11 +59,15 @@ func Changes(old, changed *Config) []Change {
 	return out
 }
 
-func hidden(s string) string {
+// secretOptions are those whose value is never shown, and what is said
+// instead.
+var secretOptions = map[string]string{"server.dbname": "a connection", "tell.on_failure": "addresses"}
+
+func hidden(s, words string) string {
 	if s == "" {
 		return ""
 	}
-	return "a connection"
+	return words
 }
 
 // flatten gives each option that is set, by the name that a person knows it

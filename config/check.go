@@ -38,13 +38,19 @@ func (l *loader) check(c *Config) {
 	if p := in("vault", "label"); len([]rune(c.Vault.Label)) > 32 || safetext.Line(c.Vault.Label) != c.Vault.Label {
 		l.at(p, "label %.60q: at most 32 printable characters", l.raw[p])
 	}
+	l.checkSchedules(c)
 	l.oneOf(in("defaults", "verify"), c.Defaults.Verify, "stored", "intact", "readable")
 	l.oneOf(in("ui", "times"), c.UI.Times, "local", "utc")
 	if c.Defaults.Jobs < 1 || c.Defaults.Jobs > maxJobs {
 		l.at(in("defaults", "jobs"), "jobs = %d: it must be from 1 to %d", c.Defaults.Jobs, maxJobs)
 	}
+	if g := c.Defaults.Grace; g < 0 || g > retention.MaxGrace {
+		p := in("defaults", "grace")
+		l.at(p, "grace = %.60q: it must be from 0 to 366d", l.raw[p])
+	}
 	l.checkDatabases(c.Databases, in("database"))
 	l.checkPlaces(c.Places, in("place"))
+	l.checkTell(c.Tell, in("tell"))
 }
 
 func (l *loader) oneOf(path, value string, allowed ...string) {
@@ -97,12 +103,13 @@ func (l *loader) fromEnvironment(c *Config, tree map[string]any) {
 		c.Places = l.placesOf(get)
 	}
 	defaults, _ := tree["defaults"].(map[string]any)
+	c.keepSet = defaults["keep"] != nil
 	if days := get("BACKUP_RETENTION_DAYS"); days != "" && defaults["keep"] == nil {
 		n, err := strconv.Atoi(days)
 		if err != nil || n < 1 || n > int(maxDuration/(24*time.Hour)) {
 			l.problem(noFile, "the environment variable BACKUP_RETENTION_DAYS is not a number of days from 1 to %d", int(maxDuration/(24*time.Hour)))
 			return
 		}
-		c.Defaults.Keep = retention.Policy{Within: time.Duration(n) * 24 * time.Hour}
+		c.Defaults.Keep, c.keepSet = retention.Policy{Within: time.Duration(n) * 24 * time.Hour}, true
 	}
 }

@@ -36,6 +36,10 @@ func (c *Config) Database(name string) Database {
 		}
 	}
 	d.Copies = slices.Clone(d.Copies)
+	d.Removes = d.Keep != nil || c.keepSet
+	if d.Schedule == "" {
+		d.Schedule = c.Defaults.Schedule
+	}
 	keep := c.Defaults.Keep
 	if d.Keep != nil {
 		keep = *d.Keep

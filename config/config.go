@@ -32,16 +32,22 @@ type Config struct {
 	Defaults  Defaults    `toml:"defaults"`
 	Databases []Database  `toml:"database"`
 	Places    []Place     `toml:"place"`
+	Tell      Tell        `toml:"tell"`
 	UI        UI          `toml:"ui"`
 
 	// File is where it was read from; empty for none.
 	File string `toml:"-"`
+
+	keepSet bool // somebody chose defaults.keep
 }
 
 // Vault names the vault.
 type Vault struct {
 	Name  string `toml:"name"`  // part of every object's name: letters, digits, . _ -
 	Label string `toml:"label"` // shown inverse on every page, such as PROD
+	// Timezone is where schedules are counted, such as Europe/Berlin; empty:
+	// the host's own zone.
+	Timezone string `toml:"timezone"`
 }
 
 // Keys says who can read the archives and what signs them.
@@ -51,12 +57,19 @@ type Keys struct {
 	SelfCheck         bool   `toml:"self_check"`          // read every backup back with a one-time key
 	AllowOneRecipient bool   `toml:"allow_one_recipient"` // else two or more are asked for
 	TrustedSigners    string `toml:"trusted_signers"`     // file of further public keys whose archives are trusted
+
+	DrillEvery time.Duration `toml:"drill_every"` // Health warns when no person's key was used for so long
 }
 
 // Defaults hold for every database; its own entry overrides them.
 type Defaults struct {
+	// Schedule is when backups start, as schedule.Parse reads it; empty or
+	// NoSchedule: they do not by themselves.
+	Schedule string `toml:"schedule"`
+
 	MaxAge time.Duration    `toml:"max_age"` // a newest archive older than this is late
-	Keep   retention.Policy `toml:"keep"`    // for the retention preview
+	Keep   retention.Policy `toml:"keep"`    // what stays; only where somebody set it is anything removed
+	Grace  time.Duration    `toml:"grace"`   // between marked and removed
 	Verify string           `toml:"verify"`  // what each backup reaches by itself: stored, intact or readable
 	Jobs   int              `toml:"jobs"`    // workers of a restore
 	Copies []string         `toml:"copies"`  // names of the places that every archive is to lie in; none: all, in the order of the file
@@ -67,9 +80,14 @@ type Database struct {
 	Name             string            `toml:"name"`               // "*": all that accept connections
 	Exclude          []string          `toml:"exclude"`            // globs that * leaves out
 	ExcludeTableData []string          `toml:"exclude_table_data"` // pg_dump patterns: the tables come without rows
+	Schedule         string            `toml:"schedule"`           // replaces the default; NoSchedule: none
 	MaxAge           time.Duration     `toml:"max_age"`
 	Keep             *retention.Policy `toml:"keep"`   // replaces the default as a whole
 	Copies           []string          `toml:"copies"` // replaces the default as a whole
+
+	// Removes tells that somebody chose what to keep, so that the rest may
+	// be removed. It is no option: Config.Database fills it in.
+	Removes bool `toml:"-"`
 }
 
 // Place is where archives lie.
@@ -88,6 +106,14 @@ type Size int64
 
 // Rate is a number of bytes per second, written "40MiB/s".
 type Rate int64
+
+// Tell says who is told when something is the matter.
+type Tell struct {
+	OnFailure   []string      `toml:"on_failure"`   // addresses as tell.Check takes them; each may hold a secret
+	PingFile    string        `toml:"ping_file"`    // holds a watchdog's address, see tell.CheckPing
+	MetricsFile string        `toml:"metrics_file"` // is written for Prometheus' node_exporter
+	Reminder    time.Duration `toml:"reminder"`     // what stays the matter is told again after so long
+}
 
 // UI is how the screens look.
 type UI struct {
@@ -109,13 +135,15 @@ func (u UI) Location() *time.Location {
 func Default() *Config {
 	return &Config{
 		Vault: Vault{Name: "main"},
-		Keys:  Keys{SelfCheck: true},
+		Keys:  Keys{SelfCheck: true, DrillEvery: 30 * 24 * time.Hour},
 		Defaults: Defaults{
 			MaxAge: 24 * time.Hour,
 			Keep:   retention.Policy{Last: 3, Daily: 7, Weekly: 4, Monthly: 6},
+			Grace:  48 * time.Hour,
 			Verify: "readable",
 			Jobs:   1,
 		},
-		UI: UI{Times: "local", Mouse: true},
+		Tell: Tell{Reminder: 24 * time.Hour},
+		UI:   UI{Times: "local", Mouse: true},
 	}
 }

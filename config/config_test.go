@@ -73,15 +73,18 @@ mouse = false
 	want := &Config{
 		Vault:    Vault{Name: "main", Label: "PROD"},
 		Server:   pg.Settings{Service: "backup", Globals: &yes},
-		Keys:     Keys{RecipientsFile: "/etc/pgvault/recipients.txt", SigningKey: "/k/signing_key"},
-		Defaults: Defaults{MaxAge: 36 * time.Hour, Verify: "intact", Jobs: 4, Keep: retention.Policy{Daily: 7, Within: 14 * day}},
+		Keys:     Keys{RecipientsFile: "/etc/pgvault/recipients.txt", SigningKey: "/k/signing_key", DrillEvery: 30 * 24 * time.Hour},
+		Defaults: Defaults{MaxAge: 36 * time.Hour, Verify: "intact", Jobs: 4, Keep: retention.Policy{Daily: 7, Within: 14 * day}, Grace: 2 * day},
 		Databases: []Database{
 			{Name: "*", Exclude: []string{"postgres", "*_test"}},
 			{Name: "host=evil", MaxAge: 2 * time.Hour, Keep: &retention.Policy{Hourly: 24}},
 		},
 		Places: []Place{{Name: "disk", URL: "file:/backup/x"}},
+		Tell:   Tell{Reminder: 24 * time.Hour},
 		UI:     UI{Times: "utc"},
 		File:   "/etc/pgvault/config.toml",
+
+		keepSet: true,
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Fatalf("got  %+v\nwant %+v", got, want)

@@ -74,9 +74,9 @@ func TestErrors(t *testing.T) {
 		{"[[place]]\nname = \"a\"\nurl = \"file:/a\"\n[[place]]\nname = \"a\" # <-\nurl = \"file:/b\"", `the place "a" comes twice`},
 		{"[[place]]\nname = \"a\"\nurl = \"file:/a\"\n[[place]]\nname = \"b\"\nurl = \"file:///a/\" # <-", "two places have the address"},
 
-		{"[[place]]\nname = \"a\"\nurl = \"s3://abc\"\ncredentials = \"hunter2\" # <-", "must be profile:NAME or file:PATH or systemd:NAME or instance; never a secret itself"},
-		{"[[place]]\nname = \"a\"\nurl = \"s3://abc\"\ncredentials = \"instance:x\" # <-", "must be profile:NAME"},
-		{"[[place]]\nname = \"a\"\nurl = \"gs://abc\"\ncredentials = \"profile:x\" # <-", "credentials for gs: must be file:PATH"},
+		{"[[place]]\nname = \"a\"\nurl = \"s3://abc\"\ncredentials = \"hunter2\" # <-", "they are profile:NAME or file:PATH or systemd:NAME or instance; never a secret itself"},
+		{"[[place]]\nname = \"a\"\nurl = \"s3://abc\"\ncredentials = \"instance:x\" # <-", "they are profile:NAME"},
+		{"[[place]]\nname = \"a\"\nurl = \"gs://abc\"\ncredentials = \"profile:x\" # <-", "credentials: for gs: they are file:PATH"},
 		{"[[place]]\nname = \"a\"\nurl = \"file:/a\"\ncredentials = \"file:/k\" # <-", "file: takes none"},
 		{"[[place]]\nname = \"a\"\nurl = \"s3://abc\"\ncredentials = \"file:\" # <-", "needs the path of a file"},
 		{"[[place]]\nname = \"a\"\nurl = \"s3://abc\"\ncredentials = \"systemd:../x\" # <-", "systemd: needs a name"},

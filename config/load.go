@@ -98,6 +98,8 @@ func Parse(src []byte, file string, environ func(string) (string, bool)) (*Confi
 		l.absolute(&c.Keys.RecipientsFile)
 		l.absolute(&c.Keys.SigningKey)
 		l.absolute(&c.Keys.TrustedSigners)
+		l.absolute(&c.Tell.PingFile)
+		l.absolute(&c.Tell.MetricsFile)
 		l.check(c)
 		l.fromEnvironment(c, tree)
 		l.checkCopies(c)

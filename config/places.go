@@ -3,7 +3,6 @@ package config
 import (
 	"net/url"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -89,17 +88,6 @@ func CheckPlace(p Place) (Place, error) {
 	return p, nil
 }
 
-// credentialsOf says which forms each kind of place takes.
-var credentialsOf = map[string][]string{
-	address.File:  nil,
-	address.S3:    {"profile:NAME", "file:PATH", "systemd:NAME", "instance"},
-	address.GCS:   {"file:PATH", "systemd:NAME", "instance"},
-	address.Azure: {"file:PATH", "systemd:NAME", "instance"},
-	address.SFTP:  {"file:PATH", "systemd:NAME"},
-}
-
-var credentialName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_. -]{0,62}$`)
-
 // checkPlaceOptions looks at what belongs to some kinds only.
 func (l *loader) checkPlaceOptions(p *Place, a address.Address, base string) {
 	cloud := a.Scheme == address.S3 || a.Scheme == address.GCS || a.Scheme == address.Azure
@@ -121,30 +109,15 @@ func (l *loader) checkPlaceOptions(p *Place, a address.Address, base string) {
 }
 
 // checkCredentials looks at where credentials are said to come from, and
-// makes a file's name absolute. Nothing of it is repeated: a person may have
-// written the credential itself.
+// makes a file's name absolute.
 func (l *loader) checkCredentials(p *Place, scheme, path string) {
-	forms := credentialsOf[scheme]
-	kind, name, named := strings.Cut(p.Credentials, ":")
-	ok := slices.ContainsFunc(forms, func(f string) bool {
-		k, _, takesName := strings.Cut(f, ":")
-		return k == kind && takesName == named
-	})
-	switch {
-	case len(forms) == 0:
-		l.at(path, "credentials: %s: takes none", scheme)
-	case !ok:
-		l.at(path, "credentials for %s: must be %s; never a secret itself", scheme, strings.Join(forms, " or "))
-	case kind == "file" && (name == "" || strings.ContainsRune(name, 0)):
-		l.at(path, "credentials: file: needs the path of a file")
-	case kind == "file":
+	if err := address.CheckCredentials(scheme, p.Credentials); err != nil {
+		l.at(path, "credentials: %s", fault.As(err).Why)
+		return
+	}
+	if name, ok := strings.CutPrefix(p.Credentials, "file:"); ok {
 		l.absolute(&name)
-		if filepath.IsAbs(name) {
-			name = filepath.Clean(name)
-		}
-		p.Credentials = "file:" + name
-	case named && !credentialName.MatchString(name):
-		l.at(path, "credentials: %s: needs a name of letters, digits, dots, _ and -", kind)
+		p.Credentials = "file:" + filepath.Clean(name)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 type Values struct {
 	VaultName         string
 	Label             string
+	Timezone          string
 	Service           string // or Conninfo
 	Conninfo          string
 	BinDir            string
@@ -22,6 +23,7 @@ type Values struct {
 	AllowOneRecipient bool
 	Databases         []string // none: all that accept connections
 	Exclude           []string // globs that "*" leaves out
+	Schedule          string
 	MaxAge            time.Duration
 	Keep              *retention.Policy
 	Places            []Place
@@ -37,6 +39,7 @@ func Template(v Values) []byte {
 	t.section("[vault]")
 	t.option("name", v.VaultName, "main", "part of every object's name")
 	t.option("label", v.Label, "PROD", "shown on every page")
+	t.option("timezone", v.Timezone, "Europe/Berlin", "where schedules are counted; default: this host's")
 	t.section("[server]")
 	t.line("# What is left out comes from libpq: PG* variables, pg_service.conf, ~/.pgpass")
 	t.option("service", v.Service, "backup", "a name from pg_service.conf")
@@ -52,6 +55,7 @@ func Template(v Values) []byte {
 		t.line("allow_one_recipient = true")
 	}
 	t.section("[defaults]")
+	t.option("schedule", v.Schedule, "02:00", "when backups start; pgvault timer install has them started")
 	if v.MaxAge > 0 {
 		t.option("max_age", FormatDuration(v.MaxAge), "", "a newest backup older than this is late")
 	} else {

@@ -85,9 +85,9 @@ func TestTemplate(t *testing.T) {
 	c := parse(t, string(Template(yes)))
 	want := Default()
 	want.File = c.File
-	want.Vault = Vault{"v1", "TEST"}
+	want.Vault = Vault{Name: "v1", Label: "TEST"}
 	want.Server.Service, want.Server.BinDir = "backup", "/bin"
-	want.Keys = Keys{"/r", "/s", true, true, "/t"}
+	want.Keys = Keys{"/r", "/s", true, true, "/t", want.Keys.DrillEvery}
 	want.Databases = []Database{{Name: "*"}, {Name: "billing"}}
 	want.Places = yes.Places
 	if !reflect.DeepEqual(c, want) {

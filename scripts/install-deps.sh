@@ -9,6 +9,7 @@ set -euo pipefail
 # A package is missing when the command that it is wanted for is not found.
 missing=()
 want() { command -v "$2" >/dev/null || missing+=("$1"); }
+want_sshd() { [ -x /usr/sbin/sshd ] || want openssh-server sshd; }
 want_postgres() {
 	local initdb
 	for initdb in /usr/lib/postgresql/*/bin/initdb /usr/pgsql-*/bin/initdb; do
@@ -32,6 +33,9 @@ test)
 	want openssh-client ssh-keygen
 	want tmux tmux
 	want procps pkill
+	want_sshd
+	want nodejs node
+	want npm npm
 	;;
 lint)
 	want shellcheck shellcheck
@@ -41,6 +45,8 @@ bench)
 	want age age
 	want zstd zstd
 	want openssh-client ssh-keygen
+	want_sshd
+	want rclone rclone
 	;;
 matrix)
 	want_postgres
@@ -81,6 +87,7 @@ trap 'rm -f "$log"' EXIT
 # Debian's postgresql makes a cluster "main" and starts it. pgvault needs only
 # the programs, so that is switched off while the package is being installed.
 switch=/etc/postgresql-common/createcluster.d/pgvault-install.conf
+policy=/usr/sbin/policy-rc.d
 install() {
 	apt update && apt install --no-install-recommends ca-certificates || return
 	if [[ " ${missing[*]} " == *" postgresql "* ]]; then
@@ -89,8 +96,24 @@ install() {
 		trap 'rm -f "$log"; "${as_root[@]}" rm -f "$switch"' EXIT
 		echo "create_main_cluster = false" | "${as_root[@]}" tee "$switch" >/dev/null
 	fi
+	if [[ " ${missing[*]} " == *" openssh-server "* ]]; then
+		keep_sshd_down || return
+	fi
 	apt install --no-install-recommends "${missing[@]}"
 }
+
+# Debian's openssh-server starts a server and lets it start at each boot. Tests
+# start their own: the machine's own is neither started nor enabled.
+keep_sshd_down() {
+	if [ ! -e "$policy" ]; then
+		trap 'rm -f "$log"; "${as_root[@]}" rm -f "$switch" "$policy"' EXIT
+		printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
+		"${as_root[@]}" chmod 755 "$policy"
+	fi
+	apt install --no-install-recommends openssh-server || return
+	"${as_root[@]}" update-rc.d ssh disable
+}
+
 if ! install >"$log" 2>&1; then
 	tail -n 20 "$log" >&2
 	echo "apt-get failed (above); please install: ${missing[*]}" >&2

@@ -152,12 +152,12 @@ func (e *Edit) Review(ctx context.Context) (*Review, error) {
 	if err != nil {
 		return nil, &fault.Error{Op: "set-up", What: "the edited copy is gone", Why: fileReason(err), Left: "the configuration is as it was", Do: "edit again", Err: err}
 	}
-	r := &Review{text: text, Diff: config.Diff(e.old, text)}
+	r := &Review{text: text, Diff: config.Diff(config.Hide(e.old), config.Hide(text))}
 	now, err := os.ReadFile(e.d.Path)
 	if err != nil {
 		return nil, &fault.Error{Op: "set-up", What: e.d.Path + " cannot be read any more", Why: fileReason(err), Left: "your text is in " + e.Copy, Do: "look at the file", Err: err}
 	}
-	r.Meanwhile = config.Diff(e.old, now)
+	r.Meanwhile = config.Diff(config.Hide(e.old), config.Hide(now))
 	changed, err := config.Parse(text, e.d.Path, os.LookupEnv)
 	if err != nil {
 		r.Invalid = err

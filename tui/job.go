@@ -105,6 +105,9 @@ func (j *job) apply(ev vault.Event, now time.Time) {
 		j.tableDone(ev)
 	case vault.Notice:
 		j.notice(ev, now)
+	case vault.PlaceDone:
+		text, warn := placeWords(ev)
+		j.addLog(logLine{now, warn, text})
 	case vault.StageDone:
 		for i := range j.stages {
 			if j.stages[i].stage == ev.Stage {
@@ -206,6 +209,10 @@ func (j *job) notice(n vault.Notice, now time.Time) {
 	if l.warn {
 		j.warnings++
 	}
+	j.addLog(l)
+}
+
+func (j *job) addLog(l logLine) {
 	j.log = append(j.log, l)
 	if len(j.log) > logMax {
 		j.log = j.log[len(j.log)-logMax:]
@@ -241,7 +248,7 @@ func (j *job) estimated() bool { return j.progress.Estimate != "" }
 
 // title is the run in words: "backup of shop".
 func (j *job) title(th theme) string {
-	s := string(j.kind) + " of " + th.text(j.database)
+	s := string(j.kind) + " of " + th.text(first(j.database, "what is missing"))
 	if j.target != "" {
 		s += " into " + th.text(j.target)
 	}

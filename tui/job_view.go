@@ -20,7 +20,7 @@ func (s *jobPage) head(e env) []string {
 		return append(out, append(reportLines(e, j), "")...)
 	}
 	out = append(out, barLine(e, j))
-	for _, l := range append(counterLines(e, j), basisLine(e, j)) {
+	for _, l := range append(append(counterLines(e, j), placeLines(e, j.progress)...), basisLine(e, j)) {
 		if l != "" {
 			out = append(out, l)
 		}

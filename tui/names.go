@@ -9,7 +9,7 @@ import (
 
 // jobName is a job in two words: "wiki backup".
 func jobName(th theme, j vault.Job) string {
-	return th.text(first(j.Order.Database, j.Order.ID)) + " " + string(j.Order.Kind)
+	return th.text(first(j.Order.Database, j.Order.ID, "missing")) + " " + string(j.Order.Kind)
 }
 
 // jobShort is the end of a job's id, as `pgvault job` takes it: "7f3a".

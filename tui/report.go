@@ -34,6 +34,7 @@ func reportLines(e env, j *job) []string {
 			add("target", e.th.text(j.target))
 		}
 	}
+	out = append(out, placeReport(e, d)...)
 	if d.Proof != vault.ProofNone && d.Result != vault.ResultFailed && d.Result != vault.ResultCancelled {
 		add("proof", string(d.Proof)+": "+proofMeaning(d.Proof))
 	}

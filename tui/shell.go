@@ -50,6 +50,16 @@ func orderCommand(o vault.Order) string {
 		return s + " " + shellWord(o.Database)
 	case vault.KindVerify:
 		return s + " " + shellWord(o.ID) + " --level " + string(o.Level)
+	case vault.KindCopy:
+		if o.Missing {
+			s += " --missing"
+		} else {
+			s += " " + shellWord(o.ID)
+		}
+		for _, place := range o.To {
+			s += " --to " + shellWord(place)
+		}
+		return s
 	case vault.KindRestore:
 		s += " " + shellWord(o.ID)
 		if o.ToEmpty != "" {

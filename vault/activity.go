@@ -18,14 +18,18 @@ func (v *Vault) Activity(ctx context.Context, limit int) ([]Activity, Trail, err
 	if err != nil {
 		return nil, Trail{}, err
 	}
-	missed := v.missedBackups(ctx)
+	list, fresh := v.listForMissed(ctx)
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	c, err := v.checkTrail()
 	if err != nil {
 		return nil, Trail{}, err
 	}
-	out := append(merge(c.entries, jobs, v.c.Name, v.now()), missed...)
+	out := merge(c.entries, jobs, v.c.Name, v.now())
+	if fresh {
+		v.past.missed, v.past.archives = v.missedIn(list, out), v.now()
+	}
+	out = append(out, v.past.missed...)
 	slices.SortStableFunc(out, func(a, b Activity) int {
 		return cmp.Or(b.At.Compare(a.At), cmp.Compare(b.Seq, a.Seq))
 	})
@@ -64,7 +68,7 @@ func merge(lines []auditLine, jobs []Job, vault string, now time.Time) []Activit
 		out = append(out, a)
 	}
 	for _, j := range folder { // the trail could not be written then
-		a := Activity{At: j.Started, Kind: string(j.Order.Kind), What: jobWhat(j.Order, orElse(j.Order.Database, j.Order.ID), j.Target), Actor: j.Actor, Job: j.ID}
+		a := Activity{At: j.Started, Kind: string(j.Order.Kind), What: jobWhat(j.Order, orElse(j.Order.Database, orElse(j.Order.ID, allMissing(j.Order))), j.Target), Actor: j.Actor, Job: j.ID}
 		a.finishFrom(j, now)
 		out = append(out, a)
 	}
@@ -91,62 +95,6 @@ func (a *Activity) finishFrom(j *Job, now time.Time) {
 			a.Text = safetext.Line(fault.As(j.Done.Err).What)
 		}
 	}
-}
-
-// missedEvery is how often missed backups are derived anew: that reads the
-// place.
-const missedEvery = time.Minute
-
-// missedBackups gives the missed backups as the archives tell them; those
-// that were known when the place cannot be read now.
-func (v *Vault) missedBackups(ctx context.Context) []Activity {
-	v.mu.Lock()
-	fresh := !v.past.archives.IsZero() && v.now().Sub(v.past.archives) < missedEvery
-	known := v.past.missed
-	v.mu.Unlock()
-	if fresh {
-		return known
-	}
-	list, err := v.List(ctx)
-	if err != nil {
-		return known
-	}
-	out := missed(v.now(), list, func(database string) time.Duration { return v.c.Of(database).MaxAge })
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.past.missed, v.past.archives = out, v.now()
-	return out
-}
-
-// missed gives an entry for each time that a database went without a good
-// archive for longer than maxAge allows, at the moment it became late: between
-// two good archives, and since the newest. No clock, no input or output.
-func missed(now time.Time, list []Archive, maxAge func(database string) time.Duration) []Activity {
-	good := map[string][]time.Time{}
-	for _, a := range list {
-		if a.State == "good" && !a.Finished.After(now) {
-			good[a.Database] = append(good[a.Database], a.Finished)
-		}
-	}
-	out := []Activity{}
-	for database, at := range good {
-		allowed := maxAge(database)
-		if allowed <= 0 {
-			continue
-		}
-		slices.SortFunc(at, time.Time.Compare)
-		for i, last := range at {
-			next := now
-			if i+1 < len(at) {
-				next = at[i+1]
-			}
-			if gap := next.Sub(last); gap > allowed {
-				out = append(out, Activity{At: last.Add(allowed), Took: gap - allowed, Kind: "missed", What: safetext.Line(database), Result: "missed",
-					Text: fmt.Sprintf("no good backup for %s; %s allowed", span(gap), are(allowed))})
-			}
-		}
-	}
-	return out
 }
 
 func plural(n int64, word string) string {

@@ -32,6 +32,7 @@ type backup struct {
 	programs pg.Programs
 	before   *Archive  // the newest archive of this database, nil for the first
 	listed   []Archive // those of this database, as found before the backup
+	like     *Archive  // the newest that is as whole as this one is to be, nil for none
 	numbers  numbering
 	reserved int64 // our sequence number, 0: none yet
 	snapshot *pg.Snapshot
@@ -56,13 +57,29 @@ func (v *Vault) Backup(ctx context.Context, o BackupOptions, sink Sink) error {
 			stages = append(stages, StageScratch, StageCreate, StageData, StageIndexes, StageSettings, StageCompare)
 		}
 	}
-	b.run = newRun(sink, v.now, RunStarted{Kind: KindBackup, ID: id, Database: o.Database, Stages: stages})
-	err = b.finish(ctx, b.do(ctx))
-	if b.vf == nil && o.Database != "" { // it failed before it came to the vault
-		b.vf, _ = v.vaultFile(context.WithoutCancel(ctx), nil)
+	if v.copiesAfter(o) {
+		stages = append(stages, StageCopies)
 	}
-	v.rememberEnd(b.vf, o.Database, err)
-	return err
+	b.run = newRun(sink, v.now, RunStarted{Kind: KindBackup, ID: id, Database: o.Database, Stages: stages})
+	made := b.do(ctx)
+	b.run.ending = func(err error) { // whoever is told of the end sees it remembered
+		if b.vf == nil && o.Database != "" { // it failed before it came to the vault
+			b.vf, _ = v.vaultFile(context.WithoutCancel(ctx), nil)
+		}
+		if made == nil {
+			err = nil // an archive was made, whatever became of its copies
+		}
+		v.rememberEnd(b.vf, o.Database, err)
+	}
+	if made != nil {
+		return b.finish(ctx, made)
+	}
+	v.rememberEnd(b.vf, o.Database, nil)
+	if v.copiesAfter(o) { // the database's lock is free again
+		err = b.copies(ctx)
+	}
+	b.retain(ctx)
+	return b.finish(ctx, err)
 }
 
 func (b *backup) do(ctx context.Context) error {
@@ -91,12 +108,14 @@ func (b *backup) do(ctx context.Context) error {
 	if err := b.dump(ctx); err != nil {
 		return err
 	}
+	b.judge()
 	b.enter(StageSeal)
 	if err := b.seal(ctx); err != nil {
 		b.discard(ctx)
 		return err
 	}
 	b.done.Proof = ProofStored
+	b.lookAhead(ctx)
 	b.left = "archive " + b.id + " is there, whole as it was written; it is not yet proven readable"
 	b.v.rememberRun(b.vf, b.o.Database, &b.contents, b.manifest.Finished)
 	if !b.v.c.SelfCheck {
@@ -173,6 +192,7 @@ func (b *backup) findBefore(ctx context.Context) error {
 			b.before = &list[i]
 		}
 	}
+	b.like = lastLike(list, len(b.conf.ExcludeTableData) > 0)
 	return nil
 }
 

@@ -68,7 +68,7 @@ func (w *view) listing(cached bool) Listing {
 func (f folder) small() []store.Info {
 	out := make([]store.Info, 0, len(f.objects))
 	for n, o := range f.objects {
-		if n == archive.ManifestName || n == archive.SignatureName || archive.IsProof(strings.TrimSuffix(n, ".sig")) {
+		if n == archive.ManifestName || n == archive.SignatureName || n == archive.ExpiresName || archive.IsProof(strings.TrimSuffix(n, ".sig")) {
 			out = append(out, store.Info{Name: n, Size: o.Size})
 		}
 	}

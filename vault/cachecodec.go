@@ -12,7 +12,7 @@ import (
 // first frame: 10 000 rows take some milliseconds, as JSON or gob twenty
 // times as long. Numbers are varints, a string that was there before is
 // written as its number. A file of another version is passed over.
-const listingMagic = "pgvault listing 2\n"
+const listingMagic = "pgvault listing 3\n"
 
 var errListing = errors.New("the remembered listing cannot be read")
 
@@ -120,6 +120,7 @@ func (e *encoder) archive(a *Archive) {
 	e.texts(a.Recipient)
 	e.texts(a.Tags)
 	e.time(a.locked)
+	e.time(a.expires)
 	e.number(int64(len(a.Proofs)))
 	for _, p := range a.Proofs {
 		e.time(p.At)
@@ -228,6 +229,7 @@ func (d *decoder) archive(a *Archive) {
 	}
 	a.Tags = d.texts()
 	a.locked = d.time()
+	a.expires = d.time()
 	if n := d.count(); n > 0 {
 		a.Proofs = make([]ProofRecord, n)
 	}

@@ -25,12 +25,13 @@ const (
 	KindBackup  Kind = "backup"
 	KindVerify  Kind = "verify"
 	KindRestore Kind = "restore"
+	KindCopy    Kind = "copy"
 )
 
 // Stage is one phase of a run, in the order of RunStarted.Stages.
 type Stage string
 
-// The stages of the three kinds of run.
+// The stages of the kinds of run.
 const (
 	StagePreflight Stage = "preflight" // programs, rights, space, recipients, lock
 	StageSnapshot  Stage = "snapshot"  // exported snapshot and catalog
@@ -44,6 +45,7 @@ const (
 	StageIndexes   Stage = "indexes"   // indexes, keys, triggers after data
 	StageSettings  Stage = "settings"  // database settings and grants, ANALYZE
 	StageCompare   Stage = "compare"   // every table's rows and SHA-256
+	StageCopies    Stage = "copies"    // archives are brought to other places
 )
 
 // RunStarted is the first event of a run.
@@ -67,7 +69,7 @@ type StageStarted struct {
 type Progress struct {
 	Stage  Stage
 	Rows   int64 // rows passed in this stage
-	Bytes  int64 // uncompressed bytes passed in this stage
+	Bytes  int64 // uncompressed bytes passed in this stage; in StageCopies encrypted ones, of all places
 	Stored int64 // encrypted bytes written (backup) or read so far
 	// RowsTotal and BytesTotal are exact when Estimate is empty, otherwise
 	// estimates with that basis, in words ("from the run of 2026-08-28").
@@ -75,9 +77,71 @@ type Progress struct {
 	BytesTotal int64
 	Estimate   string
 	TablesDone int
-	Tables     int     // tables in all, 0 unknown
-	Active     []Table // the tables under way (those that changed since the last Progress may be in it with their end state)
+	Tables     int             // tables in all, 0 unknown
+	Active     []Table         // the tables under way (those that changed since the last Progress may be in it with their end state)
+	Places     []PlaceProgress // StageCopies: every place that copies go to
 	At         time.Time
+}
+
+// PlaceStage is where one place stands in a run that copies.
+type PlaceStage string
+
+// The stages of a place.
+const (
+	PlaceWaiting  PlaceStage = "waiting"
+	PlaceCopying  PlaceStage = "copying" // bytes are sent, or compared with those that lie there
+	PlaceReadBack PlaceStage = "read back"
+	PlaceReady    PlaceStage = "done"
+	PlaceFailed   PlaceStage = "failed"
+)
+
+// PlaceProgress is where one place stands. Bytes are those of archives' parts,
+// encrypted.
+type PlaceProgress struct {
+	Place        string     `json:"place"`
+	State        PlaceStage `json:"state"`
+	Bytes        int64      `json:"bytes"` // that are there now, of those to be copied
+	There        int64      `json:"there"` // of them, those that lay there already
+	Total        int64      `json:"total"`
+	Rate         int64      `json:"rate"` // bytes a second of late, 0 unknown
+	Archives     int        `json:"archives"`
+	ArchivesDone int        `json:"archives_done"`
+}
+
+// CopyResult is how a copy ended.
+type CopyResult string
+
+// The results of a copy.
+const (
+	Copied      CopyResult = "copied"
+	CopyThere   CopyResult = "there"  // every byte was there already
+	CopyHealed  CopyResult = "healed" // what was wrong there was replaced
+	CopyStopped CopyResult = "failed"
+)
+
+// PlaceDone says how the copying of one archive to one place ended. It is
+// never dropped.
+type PlaceDone struct {
+	Stage    Stage
+	Place    string
+	ID       string // the archive's
+	Database string
+	Result   CopyResult
+	Bytes    int64 // that were sent
+	There    int64 // that lay there and were read and found right
+	ReadBack bool  // all of it was read back after that, and was right
+	Seconds  float64
+	Err      error // nil unless Result is failed
+}
+
+// PlaceResult is how a run that copies ended for one place.
+type PlaceResult struct {
+	Place    string
+	Archives int   // that it has now, of those that were to be copied
+	Missing  int   // that it still lacks
+	Bytes    int64 // that were sent
+	There    int64
+	Err      error // why it lacks some: the first reason
 }
 
 // TableState is where one table stands in a run.
@@ -148,13 +212,14 @@ type RunDone struct {
 	Tables   int
 	Rows     int64
 	Bytes    int64 // uncompressed
-	Stored   int64 // encrypted bytes in the place
+	Stored   int64 // encrypted bytes in the place; of a copy, those that were sent
 	Seconds  float64
 	Proof    Proof
 	// TablesEqual of TablesTotal were compared equal (verify, restore).
 	TablesEqual int
 	TablesTotal int
 	Differences []Difference
+	Places      []PlaceResult // copy, and backup: every place that copies went to
 	Warnings    int
 	Err         error // nil when Result is ok
 }
@@ -171,6 +236,7 @@ func (RunStarted) event()   {}
 func (StageStarted) event() {}
 func (Progress) event()     {}
 func (TableDone) event()    {}
+func (PlaceDone) event()    {}
 func (Notice) event()       {}
 func (StageDone) event()    {}
 func (RunDone) event()      {}

@@ -60,18 +60,19 @@ type (
 	}
 	progressLine struct {
 		kindOfLine
-		Stage      Stage       `json:"stage"`
-		Rows       int64       `json:"rows"`
-		Bytes      int64       `json:"bytes"`
-		Stored     int64       `json:"stored"`
-		RowsTotal  int64       `json:"rows_total"`
-		BytesTotal int64       `json:"bytes_total"`
-		Estimate   string      `json:"estimate,omitempty"`
-		TablesDone int         `json:"tables_done"`
-		Tables     int         `json:"tables_total"`
-		Table      string      `json:"table,omitempty"` // the first of Active
-		Active     []tableLine `json:"active,omitempty"`
-		At         time.Time   `json:"at"`
+		Stage      Stage           `json:"stage"`
+		Rows       int64           `json:"rows"`
+		Bytes      int64           `json:"bytes"`
+		Stored     int64           `json:"stored"`
+		RowsTotal  int64           `json:"rows_total"`
+		BytesTotal int64           `json:"bytes_total"`
+		Estimate   string          `json:"estimate,omitempty"`
+		TablesDone int             `json:"tables_done"`
+		Tables     int             `json:"tables_total"`
+		Table      string          `json:"table,omitempty"` // the first of Active
+		Active     []tableLine     `json:"active,omitempty"`
+		Places     []PlaceProgress `json:"places,omitempty"`
+		At         time.Time       `json:"at"`
 	}
 	tableLine struct {
 		Name      string     `json:"table"`
@@ -97,8 +98,30 @@ type (
 		Equal       *int          `json:"tables_equal,omitempty"` // of what was compared
 		Total       *int          `json:"tables_total,omitempty"`
 		Differences *[]Difference `json:"differences,omitempty"`
+		Places      []placeLine   `json:"places,omitempty"`
 		Warnings    int           `json:"warnings"`
 		Error       *errorLine    `json:"error,omitempty"`
+	}
+	placeDoneLine struct {
+		kindOfLine
+		Stage    Stage      `json:"stage"`
+		Place    string     `json:"place"`
+		ID       string     `json:"id"`
+		Database string     `json:"database"`
+		Result   CopyResult `json:"result"`
+		Bytes    int64      `json:"bytes"`
+		There    int64      `json:"there"`
+		ReadBack bool       `json:"read_back"`
+		Seconds  float64    `json:"seconds"`
+		Error    *errorLine `json:"error,omitempty"`
+	}
+	placeLine struct {
+		Place    string     `json:"place"`
+		Archives int        `json:"archives"`
+		Missing  int        `json:"missing"`
+		Bytes    int64      `json:"bytes"`
+		There    int64      `json:"there"`
+		Error    *errorLine `json:"error,omitempty"`
 	}
 	errorLine struct {
 		Op   string     `json:"op,omitempty"`
@@ -146,7 +169,7 @@ func lineOf(e Event) (any, error) {
 		}
 		return l, nil
 	case Progress:
-		l := progressLine{is("progress"), e.Stage, e.Rows, e.Bytes, e.Stored, e.RowsTotal, e.BytesTotal, e.Estimate, e.TablesDone, e.Tables, "", nil, e.At.UTC()}
+		l := progressLine{is("progress"), e.Stage, e.Rows, e.Bytes, e.Stored, e.RowsTotal, e.BytesTotal, e.Estimate, e.TablesDone, e.Tables, "", nil, e.Places, e.At.UTC()}
 		for i, t := range e.Active {
 			if i == 0 {
 				l.Table = t.Name
@@ -154,6 +177,8 @@ func lineOf(e Event) (any, error) {
 			l.Active = append(l.Active, tableLine(t))
 		}
 		return l, nil
+	case PlaceDone:
+		return placeDoneLine{is("place_done"), e.Stage, e.Place, e.ID, e.Database, e.Result, e.Bytes, e.There, e.ReadBack, e.Seconds, lineOfError(e.Err)}, nil
 	case RunDone:
 		return lineOfDone(e), nil
 	}
@@ -163,15 +188,30 @@ func lineOf(e Event) (any, error) {
 func lineOfDone(e RunDone) doneLine {
 	l := doneLine{kindOfLine: kindOfLine{eventSchema, "done"}, Kind: e.Kind, Result: e.Result, Exit: e.Exit, ID: e.ID, Database: e.Database, Target: e.Target,
 		Tables: e.Tables, Rows: e.Rows, Bytes: e.Bytes, Stored: e.Stored, Seconds: e.Seconds, Proof: e.Proof, Warnings: e.Warnings}
-	if e.Kind != KindBackup || e.TablesTotal > 0 || e.TablesEqual > 0 || len(e.Differences) > 0 {
+	if e.Kind != KindBackup && e.Kind != KindCopy || e.TablesTotal > 0 || e.TablesEqual > 0 || len(e.Differences) > 0 {
 		differences := append([]Difference{}, e.Differences...)
 		l.Equal, l.Total, l.Differences = &e.TablesEqual, &e.TablesTotal, &differences
 	}
-	if e.Err != nil {
-		f := fault.As(e.Err)
-		l.Error = &errorLine{f.Op, f.What, f.Why, f.Left, f.Do, f.Code}
+	for _, p := range e.Places {
+		l.Places = append(l.Places, placeLine{p.Place, p.Archives, p.Missing, p.Bytes, p.There, lineOfError(p.Err)})
 	}
+	l.Error = lineOfError(e.Err)
 	return l
+}
+
+func lineOfError(err error) *errorLine {
+	if err == nil {
+		return nil
+	}
+	f := fault.As(err)
+	return &errorLine{f.Op, f.What, f.Why, f.Left, f.Do, f.Code}
+}
+
+func (l *errorLine) error() error {
+	if l == nil {
+		return nil
+	}
+	return &fault.Error{Op: l.Op, What: l.What, Why: l.Why, Left: l.Left, Do: l.Do, Code: l.Code}
 }
 
 // DecodeEvent reads what EncodeEvent wrote. A line of a type that this
@@ -198,6 +238,10 @@ func DecodeEvent(line []byte) (Event, error) {
 		})
 	case "progress":
 		return decodeLine(line, func(l progressLine) Event { return progressOf(l) })
+	case "place_done":
+		return decodeLine(line, func(l placeDoneLine) Event {
+			return PlaceDone{l.Stage, l.Place, l.ID, l.Database, l.Result, l.Bytes, l.There, l.ReadBack, l.Seconds, l.Error.error()}
+		})
 	case "done":
 		return decodeLine(line, func(l doneLine) Event { return doneOf(l) })
 	}
@@ -214,7 +258,7 @@ func decodeLine[L any](line []byte, event func(L) Event) (Event, error) {
 
 func progressOf(l progressLine) Progress {
 	p := Progress{Stage: l.Stage, Rows: l.Rows, Bytes: l.Bytes, Stored: l.Stored, RowsTotal: l.RowsTotal, BytesTotal: l.BytesTotal,
-		Estimate: l.Estimate, TablesDone: l.TablesDone, Tables: l.Tables, At: l.At}
+		Estimate: l.Estimate, TablesDone: l.TablesDone, Tables: l.Tables, Places: l.Places, At: l.At}
 	for _, t := range l.Active {
 		p.Active = append(p.Active, Table(t))
 	}
@@ -227,9 +271,10 @@ func doneOf(l doneLine) RunDone {
 	if l.Differences != nil && len(*l.Differences) > 0 {
 		d.Differences = *l.Differences
 	}
-	if e := l.Error; e != nil {
-		d.Err = &fault.Error{Op: e.Op, What: e.What, Why: e.Why, Left: e.Left, Do: e.Do, Code: e.Code}
+	for _, p := range l.Places {
+		d.Places = append(d.Places, PlaceResult{p.Place, p.Archives, p.Missing, p.Bytes, p.There, p.Error.error()})
 	}
+	d.Err = l.Error.error()
 	return d
 }
 

@@ -14,19 +14,22 @@ import (
 // everyEvent has each type of event with every field set, and with none.
 func everyEvent() []Event {
 	at := time.Date(2026, 11, 22, 21, 30, 0, 123456789, time.UTC)
+	failed := &fault.Error{Op: "verify", What: "what", Why: "why", Left: "left", Do: "do", Code: fault.Differs}
 	difference := []Difference{{Table: "public.a", RowsExpected: 8, RowsFound: 9, Why: "rows are missing"}}
 	return []Event{
 		RunStarted{KindRestore, "ID", "shop", "shop_r", []Stage{StageCheck, StageData}, at},
 		StageStarted{StageData, at},
-		Progress{StageData, 1, 2, 3, 4, 5, "from the run of 2026-08-28", 6, 7, []Table{{"public.a", StateRunning, 1, 2, 3}, {`"B b".c`, StateDone, 4, 5, 6}}, at},
+		Progress{StageData, 1, 2, 3, 4, 5, "from the run of 2026-08-28", 6, 7, []Table{{"public.a", StateRunning, 1, 2, 3}, {`"B b".c`, StateDone, 4, 5, 6}},
+			[]PlaceProgress{{"s3", PlaceCopying, 1, 2, 3, 4, 5, 6}, {"nas", PlaceWaiting, 0, 0, 7, 0, 1, 0}}, at},
 		TableDone{StageCompare, "public.a", StateDiffers, 1, 2, 3, "00ff", "a row is missing"},
 		TableDone{StageData, "public.a", StateDone, 1, 2, 3, "", ""},
+		PlaceDone{StageCopies, "s3", "ID", "shop", Copied, 1, 2, true, 3.5, nil},
+		PlaceDone{StageCopies, "s3", "ID", "shop", CopyStopped, 1, 2, false, 3.5, failed},
 		Notice{"warning", "look\nhere <&>  \u202e \x1b[2J", at},
 		StageDone{StageData, 1.25},
-		RunDone{KindVerify, ResultFailed, fault.Differs, "ID", "shop", "t", 1, 2, 3, 4, 5.5, ProofIntact, 6, 7, difference, 8,
-			&fault.Error{Op: "verify", What: "what", Why: "why", Left: "left", Do: "do", Code: fault.Differs}},
+		RunDone{KindVerify, ResultFailed, fault.Differs, "ID", "shop", "t", 1, 2, 3, 4, 5.5, ProofIntact, 6, 7, difference, []PlaceResult{{"s3", 1, 2, 3, 4, failed}, {"nas", 5, 0, 6, 7, nil}}, 8, failed},
 		RunDone{Kind: KindBackup, Result: ResultOK, TablesEqual: 3, TablesTotal: 3},
-		RunStarted{}, StageStarted{}, Progress{}, TableDone{}, Notice{}, StageDone{}, RunDone{},
+		RunStarted{}, StageStarted{}, Progress{}, TableDone{}, PlaceDone{}, Notice{}, StageDone{}, RunDone{},
 	}
 }
 
@@ -46,7 +49,7 @@ func TestEventsRoundTrip(t *testing.T) {
 		}
 		types[fmt.Sprintf("%T", e)] = true
 	}
-	if len(types) != 7 {
+	if len(types) != 8 {
 		t.Errorf("%d types of events were tried", len(types))
 	}
 }

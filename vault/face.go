@@ -21,16 +21,20 @@ type Archive struct {
 	Copies    []Copy    `json:"copies"`
 	Recipient []string  `json:"recipients"` // names, or shortened fingerprints
 
-	Reason        string        `json:"reason,omitempty"` // why State is not good
-	Seq           int64         `json:"sequence"`
-	ServerVersion string        `json:"server_version"`
-	DumpVersion   string        `json:"pg_dump_version"`
-	Warnings      int           `json:"warnings"`
-	Tags          []string      `json:"tags,omitempty"`
-	Proofs        []ProofRecord `json:"proofs,omitempty"`
+	Reason        string   `json:"reason,omitempty"` // why State is not good
+	Seq           int64    `json:"sequence"`
+	ServerVersion string   `json:"server_version"`
+	DumpVersion   string   `json:"pg_dump_version"`
+	Warnings      int      `json:"warnings"`
+	Tags          []string `json:"tags,omitempty"`
+	// Expires is from when on it may be removed, where no rule of retention
+	// kept it the last time; nil: it is not marked.
+	Expires *time.Time    `json:"expires,omitempty"`
+	Proofs  []ProofRecord `json:"proofs,omitempty"`
 
-	digest string    // SHA-256 of the manifest; empty: it could not be believed
-	locked time.Time // as one place has it: before when it cannot be deleted
+	digest  string    // SHA-256 of the manifest; empty: it could not be believed
+	locked  time.Time // as one place has it: before when it cannot be deleted
+	expires time.Time // what the place's own mark says; zero: there is none
 }
 
 // Copy is one place's copy of an archive, or that there is none where one
@@ -112,6 +116,7 @@ type BackupOptions struct {
 	Database string
 	Tags     []string
 	NoCopy   bool // make no copies in other places after it
+	More     bool // others follow in the same run: what is to be told waits for the last
 
 	job *lockedJob // the job that this run is of, nil for none
 }

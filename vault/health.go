@@ -28,7 +28,16 @@ func (v *Vault) Report(ctx context.Context) (*Health, error) {
 }
 
 func (v *Vault) healthOf(ctx context.Context, w *view, listErr error) (*Health, error) {
-	f := healthFacts{now: v.now(), wanted: func(database string) int { return len(v.copiesOf(database)) }}
+	f, err := v.facts(ctx, w, listErr)
+	if err != nil {
+		return nil, err
+	}
+	return f.health(), ctx.Err()
+}
+
+// facts gathers what Health is told from.
+func (v *Vault) facts(ctx context.Context, w *view, listErr error) (*healthFacts, error) {
+	f := &healthFacts{now: v.now(), wanted: func(database string) int { return len(v.copiesOf(database)) }}
 	if listErr != nil && fault.CodeOf(listErr) != fault.NoVault {
 		w = v.recallAll(listErr)
 	}
@@ -36,7 +45,7 @@ func (v *Vault) healthOf(ctx context.Context, w *view, listErr error) (*Health, 
 		return nil, err
 	}
 	if w != nil {
-		f.archives = w.archives
+		f.archives, f.known = w.archives, slices.ContainsFunc(w.sights, func(s sight) bool { return s.seen != nil })
 	}
 	f.status, f.serverErr = v.statusFrom(ctx, f.archives)
 	f.failed, f.running = map[string]failure{}, map[string]string{}
@@ -48,10 +57,12 @@ func (v *Vault) healthOf(ctx context.Context, w *view, listErr error) (*Health, 
 		}
 	}
 	f.askRuns(ctx, v)
+	f.idle, f.starter = v.idle(f.status)
 	f.places = v.placeHealth(ctx, w, listErr)
 	f.waiting = v.pendings()
 	f.keys, f.keysErr = v.recipientNames()
-	return f.health(), ctx.Err()
+	f.askState(v)
+	return f, ctx.Err()
 }
 
 func (v *Vault) recipientNames() ([]string, error) {
@@ -164,7 +175,7 @@ func keyUsed(list []Archive) *time.Time {
 	var at *time.Time
 	for _, a := range list {
 		for _, p := range a.Proofs {
-			if p.Result == "ok" && p.Key != "" && p.Key != archive.OneTimeName && p.Level.Rank() >= ProofReadable.Rank() && (at == nil || p.At.After(*at)) {
+			if p.Result == "ok" && p.Key != "" && p.Key != archive.OneTimeName && (p.Level == ProofHeader || p.Level.Rank() >= ProofReadable.Rank()) && (at == nil || p.At.After(*at)) {
 				t := p.At
 				at = &t
 			}

@@ -10,6 +10,7 @@ import (
 
 	"pgvault/fault"
 	"pgvault/safetext"
+	"pgvault/vault/tell"
 )
 
 // healthFacts is all that Health is told from; health decides without a
@@ -22,12 +23,20 @@ type healthFacts struct {
 	failed     map[string]failure // by database: how its last backup failed
 	running    map[string]string  // by database: the running backup's job
 	runningAny bool
+	idle       bool   // there is a schedule, and nothing that would start what is due
+	starter    string // what starts scheduled backups, "" for nothing or unknown
 	places     []placeFacts
 	wanted     func(database string) int // how many copies each archive is to have
 	waiting    []*pending
 	keys       []string
 	keysErr    error
 	trail      Trail
+
+	known      bool             // something is known of at least one place
+	drilled    *time.Time       // the last drill that the state folder knows of
+	drillEvery time.Duration    // 0: nothing is asked
+	minFree    map[string]int64 // by place: bytes that are to stay free
+	failing    map[string]tell.Broken
 }
 
 // placeFacts is what is known of one place.
@@ -45,11 +54,12 @@ type placeFacts struct {
 }
 
 func (f *healthFacts) health() *Health {
-	h := &Health{At: f.now, Databases: []DatabaseHealth{}, Keys: f.keys, KeyUsed: keyUsed(f.archives), Warnings: f.warnings()}
+	h := &Health{At: f.now, Databases: []DatabaseHealth{}, Keys: f.keys, KeyUsed: f.keyUsed()}
 	h.Places = []PlaceHealth{}
 	for _, p := range f.places {
 		h.Places = append(h.Places, p.health(f.now))
 	}
+	h.Warnings = append(f.warnings(), f.moreWarnings(h.Places)...)
 	byName := map[string][]Archive{}
 	for _, a := range f.archives {
 		byName[a.Database] = append(byName[a.Database], a)
@@ -168,24 +178,24 @@ func kept(n int) string {
 // warnings are those of the vault as a whole.
 func (f *healthFacts) warnings() []Explained {
 	out := []Explained{}
-	add := func(what, why, left, do string) {
-		out = append(out, Explained{What: what, Why: why, Left: left, Do: do})
+	add := func(key, what, why, left, do string) {
+		out = append(out, Explained{Key: key, What: what, Why: why, Left: left, Do: do})
 	}
 	if f.trail.Broken > 0 {
-		add("the audit trail is broken", fmt.Sprintf("line %d does not follow from the one before: it, or one before it, was changed or removed", f.trail.Broken),
+		add("trail", "the audit trail is broken", fmt.Sprintf("line %d does not follow from the one before: it, or one before it, was changed or removed", f.trail.Broken),
 			"the archives are not concerned; what the trail says before that line still holds together", "find out who can write to the state folder, and keep a copy of the trail")
 	}
 	switch {
 	case f.keysErr != nil:
 		e := fault.As(f.keysErr)
-		add(e.What, e.Why, e.Left, e.Do)
+		add("recipients", e.What, e.Why, e.Left, e.Do)
 	case len(f.keys) < 2:
-		add(fmt.Sprintf("there are %d recipients", len(f.keys)), "lose the one key, and every archive is lost", "the archives are as they were",
+		add("recipients", fmt.Sprintf("there are %d recipients", len(f.keys)), "lose the one key, and every archive is lost", "the archives are as they were",
 			"add a second recipient, whose key is kept in a safe")
 	}
 	if f.serverErr != nil {
 		e := fault.As(f.serverErr)
-		add("the server does not say which databases there are: "+e.What, e.Why, "those configured by name, and those with archives, are shown", e.Do)
+		add("server", "the server does not say which databases there are: "+e.What, e.Why, "those configured by name, and those with archives, are shown", e.Do)
 	}
 	late := map[string]int{}
 	for _, w := range f.waiting {
@@ -194,12 +204,17 @@ func (f *healthFacts) warnings() []Explained {
 		}
 	}
 	for _, p := range slices.Sorted(maps.Keys(late)) {
-		add(many(late[p], "deletion or pin waits for "+p, "deletions and pins wait for "+p), "the place did not take them when they were made", "what is told of it is as it was there",
+		add("waiting/"+p, many(late[p], "deletion or pin waits for "+p, "deletions and pins wait for "+p), "the place did not take them when they were made", "what is told of it is as it was there",
 			"the next pgvault delete, pin or unpin tries again")
 	}
-	if f.nothingStarts() {
-		add("nothing starts backups by itself", "no backup of any database was made or tried within the age that you allow", "the archives are as they were",
-			"start pgvault backup --all from cron or a timer")
+	const nothing, left = "nothing starts backups by itself", "the archives are as they were"
+	switch {
+	case f.idle:
+		add("idle", nothing, "there is a schedule, and neither a timer, a crontab nor pgvault timer run that would start what is due", left, "pgvault timer install")
+	case f.nothingStarts() && f.starter != "":
+		add("idle", nothing, "no backup of any database was made or tried within the age that you allow, though there is "+f.starter, left, "pgvault timer show")
+	case f.nothingStarts():
+		add("idle", nothing, "no backup of any database was made or tried within the age that you allow", left, "set schedule = \"02:00\" under [defaults], then pgvault timer install")
 	}
 	return out
 }

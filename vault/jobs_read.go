@@ -144,7 +144,7 @@ func diedDone(j Job) RunDone {
 	if !j.Ended.IsZero() {
 		heard = "; it was last heard of at " + j.Ended.UTC().Format(time.RFC3339)
 	}
-	name := orElse(j.Order.Database, j.Order.ID)
+	name := orElse(j.Order.Database, orElse(j.Order.ID, allMissing(j.Order)))
 	return RunDone{Kind: j.Order.Kind, Result: ResultFailed, Exit: fault.Failed, ID: j.Archive, Database: j.Order.Database, Target: j.Target,
 		Seconds: max(0, j.Ended.Sub(j.Started).Seconds()),
 		Err: &fault.Error{Op: string(j.Order.Kind), What: fmt.Sprintf("the %s of %s died at %s", j.Order.Kind, name, at),
@@ -163,7 +163,12 @@ func leftByDead(j Job) string {
 		case StageSeal:
 			return "archive " + j.Archive + " is there if its manifest was written, and whole then; pgvault list tells; all older ones are as they were"
 		}
+		if j.Stage == StageCopies {
+			return "archive " + j.Archive + " is there and proven; some place may not have its copy yet: the next backup sends it, or pgvault copy --missing"
+		}
 		return "archive " + j.Archive + " is there, whole as it was written; it is not yet proven readable"
+	case KindCopy:
+		return "every copy that was listed is as it was; what came whole is listed, the next copy goes on from there"
 	case KindRestore:
 		switch j.Stage {
 		case "", StageCheck:
@@ -179,8 +184,14 @@ func leftByDead(j Job) string {
 // percent is how far a progress has come, "" where nobody can say. An
 // estimate bears a ~.
 func percent(p *Progress) string {
-	if p == nil || p.RowsTotal <= 0 {
+	if p == nil || p.RowsTotal <= 0 && len(p.Places) == 0 {
 		return ""
+	}
+	if len(p.Places) > 0 {
+		if p.BytesTotal <= 0 {
+			return ""
+		}
+		return fmt.Sprintf("%d %%", min(99, p.Bytes*100/p.BytesTotal))
 	}
 	mark := ""
 	if p.Estimate != "" {
@@ -196,12 +207,32 @@ func outcome(d RunDone) string {
 		return "cancelled"
 	case d.Err != nil:
 		return oneLine(d.Err)
+	case d.Kind == KindCopy:
+		return outcomeOfCopy(d)
 	case d.TablesTotal > 0:
 		return fmt.Sprintf("%s: %d of %d tables equal", d.Proof, d.TablesEqual, d.TablesTotal)
 	case d.Kind == KindBackup:
 		return fmt.Sprintf("%s: %s, %s", d.Proof, plural(int64(d.Tables), "table"), plural(d.Rows, "row"))
 	}
 	return string(d.Proof)
+}
+
+func outcomeOfCopy(d RunDone) string {
+	archives := 0
+	for _, p := range d.Places {
+		archives += p.Archives
+	}
+	if archives == 0 {
+		return "nothing was missing"
+	}
+	return fmt.Sprintf("%s sent to %s: %s", bytesText(d.Stored), plural(int64(len(d.Places)), "place"), copies(archives))
+}
+
+func copies(n int) string {
+	if n == 1 {
+		return "1 copy"
+	}
+	return fmt.Sprintf("%d copies", n)
 }
 
 // Watch implements Runs.

@@ -60,12 +60,22 @@ func (v *Vault) jobs() job.Dir {
 // RunBackup is Backup as a job in this process: it has a journal, can be
 // seen and cancelled from elsewhere, and is in the audit trail.
 func (v *Vault) RunBackup(ctx context.Context, o BackupOptions, sink Sink) error {
-	return v.runJob(ctx, Order{Kind: KindBackup, Database: o.Database, Tags: o.Tags}, v.actor(), nil, sink, v.backupWork(o))
+	return v.runJob(ctx, Order{Kind: KindBackup, Database: o.Database, Tags: o.Tags, NoCopy: o.NoCopy}, v.actor(), nil, sink, v.backupWork(o))
 }
 
 // RunVerify is Verify as a job in this process.
 func (v *Vault) RunVerify(ctx context.Context, o VerifyOptions, sink Sink) error {
 	return v.runJob(ctx, Order{Kind: KindVerify, ID: o.ID, Level: o.Level, Place: o.Place}, v.actor(), nil, sink, v.verifyWork(o))
+}
+
+// RunCopy is Copy as a job in this process.
+func (v *Vault) RunCopy(ctx context.Context, o CopyOptions, sink Sink) error {
+	return v.runJob(ctx, o.Order(), v.actor(), nil, sink, v.copyWork(o))
+}
+
+// Order is the copy as an order for Launch.
+func (o CopyOptions) Order() Order {
+	return Order{Kind: KindCopy, ID: o.ID, Missing: o.Missing, To: o.To}
 }
 
 // RunRestore is Restore as a job in this process.
@@ -93,9 +103,20 @@ func (v *Vault) backupWork(o BackupOptions) work {
 		if r.run != nil {
 			o.job = &lockedJob{r.run.ID(), r.ready}
 		}
+		r.more = o.More
 		err := v.Backup(ctx, o, r.tell)
-		if err == nil {
+		if err == nil || fault.CodeOf(err) == fault.Partial {
 			_, _ = v.look(ctx, screenWait) // whoever looks next finds it remembered; without that they look themselves
+		}
+		return err
+	}
+}
+
+func (v *Vault) copyWork(o CopyOptions) work {
+	return func(ctx context.Context, r *recorder) error {
+		err := v.Copy(ctx, o, r.tell)
+		if err == nil || fault.CodeOf(err) == fault.Partial {
+			_, _ = v.look(ctx, screenWait)
 		}
 		return err
 	}
@@ -138,6 +159,7 @@ func (v *Vault) runJob(ctx context.Context, o Order, actor Actor, parent *job.Pa
 type recorder struct {
 	v      *Vault
 	order  Order
+	more   bool // others follow in the same run, and the last of them tells of all
 	actor  Actor
 	parent *job.Parent
 	run    *job.Run // nil: no folder could be made
@@ -160,6 +182,7 @@ func (r *recorder) tell(e Event) {
 			r.sink(e)
 			return
 		}
+		e = r.alert(d)
 	}
 	r.record(e)
 	r.sink(e)
@@ -222,6 +245,7 @@ func (r *recorder) ready() {
 	}
 	r.begun = true
 	r.audit("started", "", 0)
+	r.v.pingStarted(r.order)
 	if r.run != nil {
 		r.parent.Reply(r.run.ID(), nil)
 	}
@@ -276,7 +300,15 @@ func (r *recorder) audit(result, text string, took time.Duration) {
 // what is the job's matter in a few words: "shop", "shop > shop_r".
 func (r *recorder) what() string {
 	database := orElse(r.facts.Database, r.order.Database)
-	return jobWhat(r.order, orElse(database, r.order.ID), r.facts.Target)
+	return jobWhat(r.order, orElse(database, orElse(r.order.ID, allMissing(r.order))), r.facts.Target)
+}
+
+// allMissing names what a copy without an archive is of.
+func allMissing(o Order) string {
+	if o.Missing {
+		return "all that is missing"
+	}
+	return ""
 }
 
 func jobWhat(o Order, database, target string) string {

@@ -7,6 +7,7 @@ import (
 
 // Explained is a fact in four lines.
 type Explained struct {
+	Key  string `json:"key,omitempty"` // of a warning: the same as long as it is the same matter
 	What string `json:"what"`
 	Why  string `json:"why"`
 	Left string `json:"left"`

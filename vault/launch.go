@@ -65,12 +65,14 @@ func (v *Vault) RunStart(ctx context.Context, s *Start) error {
 	var do work
 	switch o.Kind {
 	case KindBackup:
-		do = v.backupWork(BackupOptions{Database: o.Database, Tags: o.Tags})
+		do = v.backupWork(BackupOptions{Database: o.Database, Tags: o.Tags, NoCopy: o.NoCopy})
 	case KindVerify:
 		do = v.verifyWork(VerifyOptions{ID: o.ID, Level: o.Level, Place: o.Place, Identities: ids})
 	case KindRestore:
 		do = v.restoreWork(RestoreOptions{ID: o.ID, Place: o.Place, ToNew: o.ToNew, ToEmpty: o.ToEmpty, Tables: o.Tables, Jobs: o.Workers, Identities: ids,
 			NoOwner: o.NoOwner, CreateRoles: o.CreateRoles, SkipCompare: o.SkipCompare})
+	case KindCopy:
+		do = v.copyWork(CopyOptions{ID: o.ID, Missing: o.Missing, To: o.To})
 	default:
 		err := &fault.Error{Op: "launch", What: "a job of an unknown kind was ordered", Why: "kind " + string(o.Kind), Left: "nothing was started", Do: "start it with the same version of pgvault", Code: fault.Usage}
 		s.Refuse(err)

@@ -141,6 +141,11 @@ func (v *Vault) describe(ctx context.Context, place store.Store, vf *archive.Vau
 	}
 	a.fill(o.Manifest)
 	a.digest = o.Digest
+	if _, marked := f.objects[archive.ExpiresName]; marked {
+		if e, err := archive.ReadExpiry(ctx, place, archive.Folder(v.c.Name, f.database, f.id), f.id); err == nil {
+			a.expires = e.NotBefore // a mark that cannot be read is none
+		}
+	}
 	for _, p := range o.Manifest.Parts {
 		if i, ok := f.objects[p.Name]; !ok || i.Size != p.Size {
 			a.State, a.Reason = "damaged", fmt.Sprintf("part %s is missing or has another size", p.Name)

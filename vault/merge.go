@@ -111,8 +111,15 @@ func (m *merger) archive(vs []version) Archive {
 		}
 		c := m.copyOf(vs[n], a.digest, proofs, all)
 		a.Pinned = a.Pinned || vs[n].row.Pinned
+		if e := vs[n].row.expires; e.After(a.expires) {
+			a.expires = e
+		}
 		good = good || c.State == CopyGood
 		a.Copies = append(a.Copies, c)
+	}
+	if !a.expires.IsZero() {
+		until := a.expires
+		a.Expires = &until
 	}
 	if !good && ref.row.usable() {
 		i := slices.IndexFunc(a.Copies, func(c Copy) bool { return c.State == CopyDamaged })

@@ -118,6 +118,7 @@ func TestDumpLies(t *testing.T) {
 // TestWarningsOfTheDump are kept with the archive.
 func TestWarningsOfTheDump(t *testing.T) {
 	create(t, "origin", "")
+	sql(t, "origin", "CREATE TABLE a AS SELECT 1 AS i")
 	w := newWorld(t)
 	w.conf.Server.BinDir = programFolder(t, `REAL "$@" && printf 'pg_dump: warning: there are \033[2J circles\n' >&2`)
 	p := w.backup(BackupOptions{Database: "origin"}).ok(t)

@@ -15,8 +15,8 @@ import (
 // placeAnswer is how long a place may take to tell its state.
 const placeAnswer = 20 * time.Second
 
-// PlaceState is how a place answers now.
-type PlaceState struct {
+// PlaceAnswer is how a place answers now.
+type PlaceAnswer struct {
 	Name     string `json:"name"`
 	URL      string `json:"url"`
 	State    string `json:"state"`    // ok, ! or x
@@ -26,10 +26,10 @@ type PlaceState struct {
 	Total    int64  `json:"total"`    // bytes; -1 unknown
 }
 
-// PlaceStates asks all places at once, each for at most 20 seconds, in the
+// PlaceAnswers asks all places at once, each for at most 20 seconds, in the
 // order of the configuration. What fails is told in its State.
-func (v *Vault) PlaceStates(ctx context.Context) []PlaceState {
-	out := make([]PlaceState, len(v.c.Places))
+func (v *Vault) PlaceAnswers(ctx context.Context) []PlaceAnswer {
+	out := make([]PlaceAnswer, len(v.c.Places))
 	var all sync.WaitGroup
 	for i, p := range v.c.Places {
 		all.Go(func() { out[i] = v.placeState(ctx, p) })
@@ -38,8 +38,8 @@ func (v *Vault) PlaceStates(ctx context.Context) []PlaceState {
 	return out
 }
 
-func (v *Vault) placeState(ctx context.Context, p Place) PlaceState {
-	s := PlaceState{Name: p.Name, State: "x", Archives: -1, Free: -1, Total: -1}
+func (v *Vault) placeState(ctx context.Context, p Place) PlaceAnswer {
+	s := PlaceAnswer{Name: p.Name, State: "x", Archives: -1, Free: -1, Total: -1}
 	if p.Store == nil {
 		f := fault.As(p.Err)
 		s.Text = join(f.What, f.Why)

@@ -43,7 +43,7 @@ func (t *trial) reach() (Check, error) {
 			return broken("", err), err
 		}
 	}
-	return fine("%s answers", t.s), nil
+	return fine("it answers, and these credentials may list it"), nil
 }
 
 // clock compares the service's time with this machine's: archives are told
@@ -83,7 +83,11 @@ func (t *trial) small() []byte {
 }
 
 func (t *trial) put() Check {
-	if err := t.write(t.name("small"), bytes.NewReader(t.small())); err != nil {
+	err := t.write(t.name("small"), bytes.NewReader(t.small()))
+	if why, none := strings.CutPrefix(t.promises.Lock, "none: "); err != nil && t.o.Lock > 0 && none {
+		return wrong(lockDo, "object_lock asks for %s, and %s", days(t.o.Lock), why)
+	}
+	if err != nil {
 		return broken("", err)
 	}
 	return fine("an object of %d bytes is written and compared", smallObject)
@@ -132,10 +136,14 @@ const noOverwriteDo = "do not use this place: two hosts could overwrite each oth
 
 // overwrite writes other bytes under a name that is taken.
 func (t *trial) overwrite() Check {
-	return t.taken(bytes.NewReader([]byte("other bytes")), "a taken name is refused, and what lies there stays")
+	c := t.taken(bytes.NewReader([]byte("other bytes")))
+	if c.State == "ok" && t.promises.NoOverwrite != "" {
+		c.Text += " (" + t.promises.NoOverwrite + ")"
+	}
+	return c
 }
 
-func (t *trial) taken(other io.Reader, say string) Check {
+func (t *trial) taken(other io.Reader) Check {
 	made := len(t.made)
 	err := t.write(t.name("small"), other)
 	t.made = t.made[:made]
@@ -148,15 +156,13 @@ func (t *trial) taken(other io.Reader, say string) Check {
 	if c := t.read(); c.State == "x" {
 		return wrong(noOverwriteDo, "a refused write has changed what lay there: %s", c.Text)
 	}
-	if t.promises.NoOverwrite != "" {
-		say += " (" + t.promises.NoOverwrite + ")"
-	}
-	return fine("%s", say)
+	return fine("a taken name is refused, and what lies there stays")
 }
+
+const lockDo = "object lock is chosen when a bucket is made, with the service's own tools; or leave object_lock out"
 
 // lock finds out whether the small object can be deleted by anybody.
 func (t *trial) lock() Check {
-	const do = "object lock is chosen when a bucket is made, with the service's own tools; or leave object_lock out"
 	r, ok := store.As[store.Retained](t.s)
 	if !ok && t.o.Lock > 0 {
 		return wrong("leave object_lock out", "object_lock is asked for, and this kind of place has none")
@@ -168,7 +174,7 @@ func (t *trial) lock() Check {
 	case err != nil:
 		return broken("", err)
 	case until.IsZero() && t.o.Lock > 0:
-		return wrong(do, "object_lock asks for %s, and the object is not locked", days(t.o.Lock))
+		return wrong(lockDo, "object_lock asks for %s, and the object is not locked", days(t.o.Lock))
 	case until.IsZero():
 		return fine("no lock is asked for, and the service sets none by itself")
 	}
@@ -196,11 +202,7 @@ func (t *trial) pieces() Check {
 	if p.Pieces == 0 && p.MinPiece == 0 && p.MaxOne == 0 {
 		return Check{} // no service that takes pieces
 	}
-	size := int64(severalOf)
-	if a, err := address.Parse(t.s.String()); err == nil {
-		size = max(size, a.PartSize, p.MinPiece)
-	}
-	size += 1 << 10
+	size := max(severalOf, t.o.At.PartSize, p.MinPiece) + 1<<10
 	body := func() io.Reader { return io.LimitReader(rand.NewChaCha8([32]byte(t.small())), size) }
 	if t.until.IsZero() {
 		name := t.name("pieces")
@@ -211,7 +213,12 @@ func (t *trial) pieces() Check {
 			return c
 		}
 	}
-	return t.taken(body(), "so is an object in several pieces, when its last one has come")
+	if c := t.taken(body()); c.State == "x" {
+		return c
+	} else if !t.until.IsZero() {
+		return fine("%s in several pieces are refused under a taken name, too", bytesText(size))
+	}
+	return fine("%s in several pieces come back the same, and are refused under a taken name, too", bytesText(size))
 }
 
 // compare reads an object as a whole.
@@ -240,6 +247,9 @@ func (t *trial) remove() Check {
 	err := t.s.Remove(t.ctx, name)
 	locked := !t.until.IsZero()
 	switch {
+	case err == nil && locked && t.o.At.Scheme == address.S3:
+		t.forget(name) // the marker: https://docs.aws.amazon.com/AmazonS3/latest/userguide/DeleteMarker.html
+		return know("use credentials that may not delete", "a deletion hides it behind a marker, though its bytes are kept until %s; the service's own tools take the marker away", stamp(t.until))
 	case err == nil && locked:
 		return wrong("do not rely on this lock", "the object is said to be locked until %s, and was deleted all the same", stamp(t.until))
 	case locked:
@@ -251,11 +261,11 @@ func (t *trial) remove() Check {
 	case err != nil:
 		return broken("", err)
 	}
-	t.made = slices.DeleteFunc(t.made, func(n string) bool { return n == name })
+	t.forget(name)
 	if c := t.gone(name); c.State != "ok" {
 		return c
 	}
-	if t.local {
+	if t.o.At.Scheme == address.File {
 		return fine("deleted, and gone at once")
 	}
 	do := "on the server, keep snapshots of this folder that this user cannot remove"
@@ -263,6 +273,11 @@ func (t *trial) remove() Check {
 		do = `set object_lock = "30d" (the bucket must allow it), or use credentials that may not delete`
 	}
 	return know(do, "deleted, and gone at once: whoever has these credentials can delete archives too, and no lock keeps them")
+}
+
+// forget leaves an object out of what is to be taken away.
+func (t *trial) forget(name string) {
+	t.made = slices.DeleteFunc(t.made, func(n string) bool { return n == name })
 }
 
 func (t *trial) gone(name string) Check {

@@ -33,9 +33,10 @@ const cleanUpTime = 30 * time.Second
 
 // PlaceTest says what a place is expected to do.
 type PlaceTest struct {
-	Lock    time.Duration // objects are to be locked for so long; 0: nothing is expected
-	MinFree int64         // bytes that are to be free; 0: nothing is expected
-	Clean   bool          // what is older than a day and was never finished is taken away
+	At      address.Address // of the place
+	Lock    time.Duration   // objects are to be locked for so long; 0: nothing is expected
+	MinFree int64           // bytes that are to be free; 0: nothing is expected
+	Clean   bool            // what is older than a day and was never finished is taken away
 }
 
 // PlaceCheck is one line of a test.
@@ -57,7 +58,7 @@ func TestPlace(ctx context.Context, s store.Store, o PlaceTest, sink func(PlaceC
 	if _, err := rand.Read(id); err != nil {
 		return err
 	}
-	t := &trial{ctx: ctx, s: s, o: o, sink: sink, now: time.Now, local: strings.HasPrefix(s.String(), address.File+":")}
+	t := &trial{ctx: ctx, s: s, o: o, sink: sink, now: time.Now}
 	t.run = trialFolder + t.now().UTC().Format(trialTime) + "-" + hex.EncodeToString(id)
 	err := t.steps()
 	t.cleanUp()
@@ -69,18 +70,17 @@ func TestPlace(ctx context.Context, s store.Store, o PlaceTest, sink func(PlaceC
 	case t.failed == 0:
 		return nil
 	}
-	return &fault.Error{Op: "test", What: fmt.Sprintf("%s cannot be used as it is", s), Why: fmt.Sprintf("%d of %d checks failed", t.failed, t.done),
+	return &fault.Error{Op: "test", What: fmt.Sprintf("%s cannot be used as it is", o.At), Why: fmt.Sprintf("%d of %d checks failed", t.failed, t.done),
 		Left: "nothing of the test was left but what it named", Do: "do what stands below each x, then test again", Code: fault.Failed}
 }
 
 // trial is one test of a place.
 type trial struct {
-	ctx   context.Context
-	s     store.Store
-	o     PlaceTest
-	sink  func(PlaceCheck)
-	now   func() time.Time
-	local bool // a folder of this machine
+	ctx  context.Context
+	s    store.Store
+	o    PlaceTest
+	sink func(PlaceCheck)
+	now  func() time.Time
 
 	run      string // begins the names of this test's objects
 	begun    bool   // something was written

@@ -13,6 +13,7 @@ import (
 
 	"pgvault/fault"
 	"pgvault/vault/store"
+	"pgvault/vault/store/address"
 	"pgvault/vault/store/disk"
 	"pgvault/vault/store/storetest"
 )
@@ -37,6 +38,13 @@ func tried(t *testing.T, ctx context.Context, s store.Store, o PlaceTest) (map[s
 	t.Helper()
 	got, order := map[string]PlaceCheck{}, []string{}
 	begun := ""
+	if o.At.Scheme == "" {
+		a, err := address.Parse(s.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.At = a
+	}
 	err := TestPlace(ctx, s, o, func(c PlaceCheck) {
 		if c.State == "" {
 			begun = c.Name
@@ -84,7 +92,7 @@ func TestPlaceOnDisk(t *testing.T) {
 // bent is a real place that does one thing wrong.
 type bent struct {
 	store.Store
-	clobbers, hides, corrupts, cutsRanges, keepsDeleted, deniesDelete bool
+	clobbers, hides, corrupts, cutsRanges, keepsDeleted, deniesDelete, marks bool
 
 	skew     time.Duration
 	locked   time.Time // Retained: the zero time says that nothing is locked
@@ -129,7 +137,7 @@ func (b *bent) Remove(ctx context.Context, name string) error {
 	switch {
 	case b.keepsDeleted:
 		return nil
-	case b.deniesDelete, !b.locked.IsZero():
+	case b.deniesDelete, !b.locked.IsZero() && !b.marks:
 		return &fault.Error{What: "denied", Code: fault.Refused}
 	}
 	return b.Store.Remove(ctx, name)
@@ -182,6 +190,8 @@ func TestPlaceFindsWhatIsWrong(t *testing.T) {
 		"clock wrong":     {bent{promises: s3, skew: 6 * time.Minute}, PlaceTest{}, "clock=x delete=! promise=x", 1, 0},
 		"not locked":      {bent{promises: s3}, PlaceTest{Lock: time.Hour}, "lock=x delete=! promise=x", 1, 0},
 		"locked":          {bent{promises: s3, locked: time.Now().Add(720 * time.Hour)}, PlaceTest{Lock: 720 * time.Hour}, "", 0, 1},
+		"hides locked":    {bent{promises: s3, locked: time.Now().Add(time.Hour), marks: true}, PlaceTest{}, "delete=!", 0, 0},
+		"false lock":      {bent{promises: s3, locked: time.Now().Add(time.Hour), marks: true}, PlaceTest{At: address.Address{Scheme: address.GCS, Bucket: "abc"}}, "delete=x promise=x", 1, 0},
 		"locked by rule":  {bent{promises: s3, locked: time.Now().Add(time.Hour)}, PlaceTest{Lock: 720 * time.Hour}, "lock=!", 0, 1},
 		"few pieces":      {bent{promises: store.Promises{Durable: "yes", Pieces: 100, MaxObject: 1 << 40}}, PlaceTest{}, "delete=! limits=!", 0, 0},
 		"durable unknown": {bent{promises: store.Promises{Durable: "unknown: no fsync"}}, PlaceTest{}, "delete=! durable=!", 0, 0},

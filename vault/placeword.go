@@ -6,6 +6,7 @@ import (
 
 	"pgvault/fault"
 	"pgvault/vault/store"
+	"pgvault/vault/store/address"
 )
 
 // space tells how much can still be written.
@@ -119,7 +120,7 @@ func (t *trial) promise() Check {
 	switch {
 	case !t.until.IsZero():
 		lock = "nobody can delete them while the lock holds"
-	case t.local:
+	case t.o.At.Scheme == address.File:
 		lock = "who may write to the folder can delete them"
 	case len(t.staying) > 0:
 		lock = "these credentials cannot delete them"

@@ -12,6 +12,10 @@ const (
 	ProofRestored Proof = "restored" // restored; every table's rows and SHA-256 equal
 )
 
+// ProofHeader is no rung: a person's key opened the headers of all parts,
+// which tells of the key, and nothing of the bytes after them.
+const ProofHeader Proof = "header"
+
 // Rank orders proofs: 0 for none, 4 for restored.
 func (p Proof) Rank() int {
 	switch p {

@@ -21,6 +21,8 @@ type run struct {
 	last    time.Time // of the last Progress sent
 	done    RunDone
 	left    string // what is left as it was, kept true as the run goes on
+
+	ending func(err error) // called before the RunDone, may be nil
 }
 
 // progressEvery is how often Progress is told at most.
@@ -75,6 +77,13 @@ func (r *run) tableDone(t TableDone) {
 	r.sink(t)
 }
 
+func (r *run) placeDone(p PlaceDone) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p.Stage = r.stage
+	r.sink(p)
+}
+
 func (r *run) warn(text string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -113,6 +122,9 @@ func (r *run) finish(ctx context.Context, err error) error {
 	}
 	if err != nil && r.done.Kind != KindBackup {
 		r.done.Proof = ProofNone // what this run reached, not what others did
+	}
+	if r.ending != nil {
+		r.ending(err)
 	}
 	r.sink(r.done)
 	return err
@@ -154,6 +166,8 @@ func leftAtFirst(k Kind) string {
 		return "no archive was made; all older ones are as they were"
 	case KindRestore:
 		return "nothing was made or changed"
+	case KindCopy:
+		return "every copy that was there is as it was; nothing of a half copy is listed"
 	}
 	return "the archive is as it was"
 }

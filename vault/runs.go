@@ -11,9 +11,12 @@ type Order struct {
 	Kind        Kind     `json:"kind"`
 	Database    string   `json:"database,omitempty"` // backup; else the archive's, for display
 	Tags        []string `json:"tags,omitempty"`     // backup
-	ID          string   `json:"id,omitempty"`       // verify, restore: archive id or latest:DB
+	ID          string   `json:"id,omitempty"`       // verify, restore, copy: archive id or latest:DB
 	Level       Proof    `json:"level,omitempty"`    // verify
 	Place       string   `json:"place,omitempty"`    // verify, restore: whose copy; empty: the best
+	Missing     bool     `json:"missing,omitempty"`  // copy: all that places lack
+	To          []string `json:"to,omitempty"`       // copy: names of places
+	NoCopy      bool     `json:"no_copy,omitempty"`  // backup
 	ToNew       string   `json:"to_new,omitempty"`   // restore, as in RestoreOptions
 	ToEmpty     string   `json:"to_empty,omitempty"`
 	Tables      []string `json:"tables,omitempty"`
@@ -77,7 +80,7 @@ type Activity struct {
 	Seq    int64         `json:"seq"` // in the audit trail; 0 for what is not in it
 	At     time.Time     `json:"at"`
 	Took   time.Duration `json:"took,omitempty"` // 0: unknown, or still going on
-	Kind   string        `json:"kind"`           // backup, verify, restore, pin, unpin, delete, settings, key, missed
+	Kind   string        `json:"kind"`           // backup, verify, restore, copy, pin, unpin, delete, settings, key, missed
 	What   string        `json:"what"`           // "shop", "shop > shop_r", "keep daily 5 > 7"
 	Actor  Actor         `json:"actor"`
 	Result string        `json:"result"` // ok, failed, partial, cancelled, died, running, missed

@@ -45,6 +45,8 @@ func (v *Vault) statusFrom(ctx context.Context, list []Archive) ([]DatabaseStatu
 	if err != nil {
 		names = append(names, v.c.Configured...)
 	}
+	v.noteSchedules(names, err == nil)
+	configured := slices.Clone(names)
 	byName := map[string][]Archive{}
 	for _, a := range list {
 		if byName[a.Database] == nil {
@@ -57,7 +59,11 @@ func (v *Vault) statusFrom(ctx context.Context, list []Archive) ([]DatabaseStatu
 	vf := v.knownVault(ctx)
 	out := []DatabaseStatus{}
 	for _, name := range names {
-		out = append(out, v.statusOf(vf, name, byName[name]))
+		s := v.statusOf(vf, name, byName[name])
+		if slices.Contains(configured, name) { // what is not backed up any more has no next run
+			s.NextRun = v.nextRun(vf, name)
+		}
+		out = append(out, s)
 	}
 	return out, err
 }

@@ -14,7 +14,9 @@ import (
 	"pgvault/pg"
 	"pgvault/vault/archive"
 	"pgvault/vault/retention"
+	"pgvault/vault/schedule"
 	"pgvault/vault/store"
+	"pgvault/vault/tell"
 )
 
 // Config is what a vault needs to know; the faces fill it from the
@@ -24,7 +26,8 @@ type Config struct {
 	Name, Label string
 	Version     string // of pgvault, for manifests
 	Server      pg.Settings
-	Places      []Place // in the order of the configuration; the first is a backup's home unless Database.Copies says otherwise
+	Places      []Place        // in the order of the configuration; the first is a backup's home unless Database.Copies says otherwise
+	Zone        *time.Location // days and hours of rules and schedules are counted in it; nil is the host's
 	StateDir    string
 	ReadOnly    bool
 	Runner      []string // starts pgvault with this same configuration, without a verb; empty: no job can be launched
@@ -34,6 +37,13 @@ type Config struct {
 	SigningKey     string // path
 	TrustedSigners string // path of further public keys, may be empty
 	SelfCheck      bool
+	DrillEvery     time.Duration // Health warns when no person's key was used for so long; 0: never
+
+	Tell Tell // who is told when something is the matter
+
+	// Starts tells what starts scheduled backups by itself on this host, "" for
+	// nothing; nil: it is not known.
+	Starts func() string
 
 	Of         func(name string) Database  // what holds for one database
 	Select     func(all []string) []string // which of the server's databases to back up, and those configured by name
@@ -66,8 +76,11 @@ type Database struct {
 	Copies           []string // names of the places that each archive must have a copy in, in order; empty: all places
 	ExcludeTableData []string // patterns as pg_dump takes them
 	MaxAge           time.Duration
+	Schedule         *schedule.Schedule // when backups start by themselves; nil: never
 	Keep             retention.Policy
-	Verify           Proof // what a backup must reach by itself
+	Grace            time.Duration // between marked and removed
+	Removes          bool          // somebody chose what to keep: a backup applies it by itself
+	Verify           Proof         // what a backup must reach by itself
 	Jobs             int
 }
 
@@ -91,6 +104,9 @@ type Vault struct {
 	dead sync.Map // jobFacts of jobs that died, by id
 
 	asked asked // requests to unlock that wait for an answer
+
+	sender  tell.Sender
+	started pingStart
 }
 
 var _ Desk = (*Vault)(nil)

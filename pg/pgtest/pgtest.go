@@ -184,7 +184,8 @@ func (c *Cluster) initdb(ctx context.Context, o Options) error {
 			Left: "Its directory was removed.", Do: "See that " + c.BinDir + "/initdb works and that there is space in " + filepath.Dir(c.Dir) + "."}
 	}
 	conf := map[string]string{"listen_addresses": "", "unix_socket_directories": c.SocketDir, "unix_socket_permissions": "0700",
-		"logging_collector": "off", "log_destination": "stderr", "lc_messages": "C", "max_connections": "50"}
+		"logging_collector": "off", "log_destination": "stderr", "lc_messages": "C", "max_connections": "50",
+		"jit": "off"} // a service that may not write code as it runs (MemoryDenyWriteExecute) starts it too
 	if !o.Durable {
 		conf["fsync"], conf["synchronous_commit"], conf["full_page_writes"] = "off", "off", "off"
 	}

@@ -19,6 +19,7 @@ const (
 	VaultName     = "vault.json"
 	PinName       = "pin.json"
 	DeletedName   = "deleted.json"
+	ExpiresName   = "expires.json"
 )
 
 var idPattern = regexp.MustCompile(`^[0-9]{8}T[0-9]{6}Z-[0-9a-f]{4}$`)

@@ -15,6 +15,7 @@ import (
 type Opened struct {
 	Manifest *Manifest
 	Digest   string // SHA-256 of the manifest's bytes
+	src, sig []byte // the manifest's bytes and its signature's, as they lie there
 	place    store.Store
 	folder   string
 
@@ -50,8 +51,13 @@ func Open(ctx context.Context, place store.Store, trust *Trust, vaultID, vault, 
 	if m.ID != id || m.Database != database || m.Vault != vaultID {
 		return nil, untrusted(id, fmt.Sprintf("its manifest belongs to %s of database %q, vault %s", m.ID, m.Database, m.Vault))
 	}
-	return &Opened{Manifest: m, Digest: Digest(src), place: place, folder: folder}, nil
+	return &Opened{Manifest: m, Digest: Digest(src), src: src, sig: sig, place: place, folder: folder}, nil
 }
+
+// Raw gives the bytes of the manifest and of its signature, as they lie in
+// the place: what a copy of the archive has to have as well. They are not to
+// be changed.
+func (o *Opened) Raw() (manifest, signature []byte) { return o.src, o.sig }
 
 // ErrForeign marks an archive that no trusted key signed, or that belongs
 // elsewhere; errors.Is finds it in what Open returns.
@@ -129,7 +135,7 @@ func (o *Opened) FetchPart(ctx context.Context, name string, w io.Writer, read f
 // another copy, or a spool. Manifest and signature are those that were
 // believed; nothing of the parts is.
 func (o *Opened) In(place store.Store) *Opened {
-	return &Opened{Manifest: o.Manifest, Digest: o.Digest, place: place, folder: o.folder}
+	return &Opened{Manifest: o.Manifest, Digest: o.Digest, src: o.src, sig: o.sig, place: place, folder: o.folder}
 }
 
 // PartName is the whole name of a part in the place.

@@ -85,7 +85,7 @@ func Removal(there func(name string) bool, names []string) []string {
 			}
 		}
 	}
-	add(ManifestName, SignatureName, PinName, PinName+".sig")
+	add(ManifestName, SignatureName, PinName, PinName+".sig", ExpiresName)
 	for _, n := range names {
 		if IsProof(n) {
 			add(n, n+".sig")

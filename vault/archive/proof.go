@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,6 +26,15 @@ type ProofFile struct {
 	Equal    int       `json:"tables_equal"`
 	Note     string    `json:"note"`
 	Place    string    `json:"place,omitempty"` // whose copy was read, by its name in the configuration; empty: the one it lies in
+}
+
+// levels are the levels of proofs, each proving more than the one before.
+var levels = []string{"intact", "readable", "restored"}
+
+// AnsweredBy tells whether a failed proof says nothing any more after a later
+// one: it went as far, and succeeded.
+func (p ProofFile) AnsweredBy(later ProofFile) bool {
+	return later.Result == "ok" && slices.Index(levels, later.Level) >= slices.Index(levels, p.Level)
 }
 
 const maxProof = 64 << 10

@@ -13,9 +13,17 @@
 //
 // # What is never given up
 //
-// The newest good archive, the newest one proven by a restore, and what is
-// pinned. A damaged archive that is newer than every good one is kept: it may
-// hold the last days. Where no archive is good, all are kept.
+// The newest good archive, the newest one proven by a restore, the newest good
+// copy in each place, and what is pinned, locked by its place or being read.
+// A damaged archive that is newer than every good one is kept: it may hold the
+// last days. Where no archive is good, all are kept. A foreign archive is
+// nobody's to delete.
+//
+// # Two steps
+//
+// [Decide] says what the rules make of each archive; [Plan] makes steps of
+// that: an archive that no rule keeps is marked first, and removed by a later
+// run, when its grace is over and no rule keeps it still.
 package retention
 
 import (
@@ -50,6 +58,13 @@ type Archive struct {
 	Good     bool      // whole, and nothing found wrong with it
 	Proven   bool      // proven by a restore
 	Pinned   bool      // kept until a person takes the pin out
+	InUse    bool      // a job reads it now
+	Locked   time.Time // before this moment its place lets nobody delete it; zero: not locked
+	OnlyIn   string    // the places, in words, where it is the newest good copy of its database
+	Foreign  bool      // not signed by a trusted key: it is not this vault's to delete
+
+	Marked    bool      // an earlier run found that no rule keeps it
+	NotBefore time.Time // and that it may be removed from then on
 }
 
 // Decision is what becomes of one archive, and why. Reasons is never empty.
@@ -57,6 +72,9 @@ type Decision struct {
 	Archive
 	Keep    bool
 	Reasons []string // such as "daily 2 of 7", "newest good", "no rule keeps it"
+
+	Step  Step      // what to do about it; only Plan fills it in
+	Until time.Time // StepMark and StepWait: when it may be removed
 }
 
 // Skew is how far an archive may be dated after now; further is an error.
@@ -87,15 +105,22 @@ func (p Policy) Validate() error {
 // range, when an archive is dated later than now + Skew or not at all (then
 // this clock or the other was wrong), or when an ID comes twice.
 func Decide(now time.Time, loc *time.Location, p Policy, archives []Archive) ([]Decision, error) {
-	if err := p.Validate(); err != nil {
+	all, err := sorted(now, archives)
+	if err == nil {
+		err = byDatabase(all, func(_ string, list []Decision) error { return decide(now, loc, p, list) })
+	}
+	if err == nil {
+		err = p.Validate() // also where there is no archive
+	}
+	if err != nil {
 		return nil, err
 	}
-	if loc == nil {
-		loc = time.UTC
-	}
-	if err := plausible(now, archives); err != nil {
-		return nil, err
-	}
+	return all, nil
+}
+
+// sorted gives the archives by database and from the newest to the oldest,
+// nothing decided yet.
+func sorted(now time.Time, archives []Archive) ([]Decision, error) {
 	all := make([]Decision, len(archives))
 	for i, a := range archives {
 		all[i].Archive = a
@@ -105,37 +130,54 @@ func Decide(now time.Time, loc *time.Location, p Policy, archives []Archive) ([]
 			cmp.Compare(a.Database, b.Database), cmp.Compare(b.Seq, a.Seq),
 			b.Time.Compare(a.Time), cmp.Compare(b.ID, a.ID))
 	})
-	for start := 0; start < len(all); {
-		end := start + 1
-		for end < len(all) && all[end].Database == all[start].Database {
-			end++
-		}
-		decide(loc, p, all[start:end])
-		start = end
-	}
-	return all, nil
+	return all, plausible(now, all)
 }
 
-func plausible(now time.Time, archives []Archive) error {
-	type key struct{ db, id string }
-	seen := map[key]bool{}
-	for _, a := range archives {
+// byDatabase calls do with the decisions of each database, and joins what
+// fails.
+func byDatabase(all []Decision, do func(database string, list []Decision) error) error {
+	var errs []error
+	for len(all) > 0 {
+		n := 1
+		for n < len(all) && all[n].Database == all[0].Database {
+			n++
+		}
+		errs = append(errs, do(all[0].Database, all[:n:n]))
+		all = all[n:]
+	}
+	return errors.Join(errs...)
+}
+
+// plausible refuses dates that cannot be, and an archive that comes twice.
+func plausible(now time.Time, sorted []Decision) error {
+	seen := make(map[string]bool, len(sorted))
+	for i := range sorted {
+		a := &sorted[i]
+		if i > 0 && a.Database != sorted[i-1].Database {
+			clear(seen)
+		}
 		switch {
 		case a.Time.IsZero():
 			return fmt.Errorf("archive %s of %q has no date", a.ID, a.Database)
 		case a.Time.After(now.Add(Skew)):
 			return fmt.Errorf("archive %s of %q is dated %s, it is only %s: one of the clocks is wrong",
 				a.ID, a.Database, a.Time.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
-		case seen[key{a.Database, a.ID}]:
+		case seen[a.ID]:
 			return fmt.Errorf("archive %s of %q is listed twice", a.ID, a.Database)
 		}
-		seen[key{a.Database, a.ID}] = true
+		seen[a.ID] = true
 	}
 	return nil
 }
 
 // decide fills in the decisions of one database, newest first.
-func decide(loc *time.Location, p Policy, list []Decision) {
+func decide(now time.Time, loc *time.Location, p Policy, list []Decision) error {
+	if err := p.Validate(); err != nil {
+		return err
+	}
+	if loc == nil {
+		loc = time.UTC
+	}
 	newest := slices.IndexFunc(list, func(d Decision) bool { return d.Good })
 	proven := slices.IndexFunc(list, func(d Decision) bool { return d.Good && d.Proven })
 	rules := p.rules(loc)
@@ -158,13 +200,13 @@ func decide(loc *time.Location, p Policy, list []Decision) {
 		if i == proven {
 			keep("newest proven by restore")
 		}
-		if d.Pinned {
-			keep("pinned")
-		}
+		guard(now, d, keep)
 		switch {
 		case d.Good && !d.Keep:
 			d.Reasons = append(d.Reasons, "no rule keeps it")
 		case d.Good:
+		case d.Foreign:
+			keep("foreign: signed by no trusted key, so not this vault's to delete")
 		case newest < 0:
 			keep("damaged: does not count, but no archive is good")
 		case i < newest:
@@ -172,5 +214,22 @@ func decide(loc *time.Location, p Policy, list []Decision) {
 		default:
 			d.Reasons = append(d.Reasons, "damaged: does not count")
 		}
+	}
+	return nil
+}
+
+// guard keeps what no policy may give up, whatever it says.
+func guard(now time.Time, d *Decision, keep func(why string)) {
+	if d.Good && d.OnlyIn != "" {
+		keep("newest good copy in " + d.OnlyIn)
+	}
+	if d.Pinned {
+		keep("pinned")
+	}
+	if d.InUse {
+		keep("a job reads it now")
+	}
+	if d.Locked.After(now) {
+		keep("locked by its place until " + d.Locked.UTC().Format("2006-01-02 15:04 UTC"))
 	}
 }

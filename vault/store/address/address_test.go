@@ -30,7 +30,7 @@ func TestParse(t *testing.T) {
 		{"sftp://pgvault@nas/pg", "", Address{Scheme: SFTP, User: "pgvault", Host: "nas", Path: "/pg"}},
 		{"sftp://nas:2222/~/pg/x/", "sftp://nas:2222/~/pg/x", Address{Scheme: SFTP, Host: "nas", Port: 2222, Path: "pg/x"}},
 		{"sftp://[fe80::1]/~", "", Address{Scheme: SFTP, Host: "fe80::1", Path: "."}},
-		{`sftp://DOM%5Cu@nas/`, "", Address{Scheme: SFTP, User: `DOM\u`, Host: "nas", Path: "/"}},
+		{`sftp://DOM%5Cu@nas/x`, "", Address{Scheme: SFTP, User: `DOM\u`, Host: "nas", Path: "/x"}},
 	} {
 		got, err := Parse(c.text)
 		if err != nil || got != c.want {
@@ -60,7 +60,7 @@ func TestRefused(t *testing.T) {
 		"s3://abc&x": "small letters", "s3://abc?a1=x": `unknown option "…"`, "gs://abc?region=x": "unknown option",
 		"gs://goog-x": "without google", "gs://a-": "hyphens", "gs://" + strings.Repeat("a", 64) + ".b": "3 to 63",
 		"azblob://account1": "container is missing", "azblob://a-1/cont": "3 to 24", "azblob://account1/a--b": "single hyphens", "azblob://account1/Cont/x": "small", "azblob://account1/cont//x": "prefix",
-		"sftp://nas": "path is missing", "sftp:///x": "host is missing", "sftp://-oProxy/x": "odd character", "sftp://nas:0/x": "port", "sftp://nas:99999/x": "port", "sftp://nas:/x": "port",
+		"sftp://nas": "path is missing", "sftp://nas/": "path is missing", "sftp:///x": "host is missing", "sftp://-oProxy/x": "odd character", "sftp://nas:0/x": "port", "sftp://nas:99999/x": "port", "sftp://nas:/x": "port",
 		"sftp://a b/x": "not a URL", "sftp://@nas/x": "user", "sftp://-u@nas/x": "user", "sftp://nas/x?y=1": "sftp: has no options", "sftp://[fe80::1%25eth0]/x": "odd", "sftp://[1.2.3.4]/x": "not a URL",
 		"s3://" + strings.Repeat("a", 5000): "4096",
 	} {

@@ -249,7 +249,7 @@ func (p *parser) sftp(u *url.URL) Address {
 		p.bad("the user's name is empty, too long, or has an odd character", "%s", p.form)
 	case strings.HasSuffix(u.Host, ":"):
 		p.bad("the port is missing", "write its number, or leave the colon out")
-	case u.Path == "":
+	case path.Clean("/"+u.Path) == "/":
 		p.bad("the path is missing", "write sftp://host/path, or sftp://host/~/path below the home folder")
 	}
 	if port := u.Port(); port != "" {

@@ -30,6 +30,7 @@ type Azure struct {
 	client *container.Client
 	http   *transport
 	retry  remote.Retry
+	sizing remote.Sizing // of blocks
 
 	seen *atomic.Bool // the container was there
 }
@@ -44,7 +45,7 @@ var (
 // Open checks the address and where the credentials come from; nothing is
 // sent before the first call.
 func Open(_ context.Context, a address.Address, o address.Options) (*Azure, error) {
-	z := &Azure{lock: o.ObjectLock, temp: o.TempDir, now: o.Now, http: newTransport(), seen: new(atomic.Bool)}
+	z := &Azure{lock: o.ObjectLock, temp: o.TempDir, now: o.Now, http: newTransport(), sizing: sizing, seen: new(atomic.Bool)}
 	if z.now == nil {
 		z.now = time.Now
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
@@ -41,18 +42,39 @@ func (m *moving) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// body is a piece as the client wants it: it can be read again.
+// body is a piece as the client wants it: it can be read again. Go's client
+// may read from it still when it has given an answer or an error; after end
+// it finds nothing, and the memory can be used for other bytes.
 type body struct {
-	io.ReadSeeker
+	mu    sync.Mutex
+	r     io.ReadSeeker
+	over  bool
 	alive func()
 }
 
 func (b *body) Read(p []byte) (int, error) {
 	b.alive()
-	return b.ReadSeeker.Read(p)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.over {
+		return 0, errors.New("the request is over")
+	}
+	return b.r.Read(p)
+}
+
+func (b *body) Seek(offset int64, whence int) (int64, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.r.Seek(offset, whence)
 }
 
 func (b *body) Close() error { return nil }
+
+func (b *body) end() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.over = true
+}
 
 // once makes one exchange with the service and ends it when it is silent.
 func (z *Azure) once(ctx context.Context, op func(ctx context.Context) error) error {
@@ -128,7 +150,7 @@ func (z *Azure) errorOf(err error) error {
 		}
 		e.message = remote.Words(text)
 	}
-	if remote.Transient(e.status) {
+	if remote.Transient(e.status) || e.status < 300 { // a good status with no good answer
 		return e
 	}
 	return remote.Permanent(e)

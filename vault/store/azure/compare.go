@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"io"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -45,7 +46,7 @@ func (w *writer) compare(ctx context.Context) error {
 
 func lockedUntil(p blob.GetPropertiesResponse, until time.Time) bool {
 	return p.ImmutabilityPolicyExpiresOn != nil && !p.ImmutabilityPolicyExpiresOn.Before(until) &&
-		p.ImmutabilityPolicyMode != nil && *p.ImmutabilityPolicyMode == blob.ImmutabilityPolicyModeLocked
+		p.ImmutabilityPolicyMode != nil && strings.EqualFold(string(*p.ImmutabilityPolicyMode), string(blob.ImmutabilityPolicyModeLocked))
 }
 
 func (w *writer) readBack(ctx context.Context) error {
@@ -75,7 +76,10 @@ func (w *writer) resolve(ctx context.Context, err error) error {
 		return err
 	}
 	p, perr := w.z.properties(ctx, w.name)
-	if perr != nil {
+	switch {
+	case perr != nil && w.unsure && errors.Is(err, store.ErrExist):
+		return perr // it may be this writer's: nobody can tell
+	case perr != nil:
 		return err
 	}
 	mine := metadata(p.Metadata, owner) == w.id

@@ -12,6 +12,8 @@ import (
 )
 
 var (
+	errReplaced = errors.New("another object was put in its place meanwhile")
+
 	errUnlike = errors.New("the service keeps other bytes than were sent")
 	errNoLock = errors.New("the service keeps the object without the lock that was asked for")
 )
@@ -68,6 +70,11 @@ func (e *apiError) kind() remote.Kind {
 			return remote.Clock
 		}
 		return remote.Unknown
+	case bloberror.AuthorizationFailure:
+		if strings.Contains(e.message, "failed to authenticate") { // Azurite's word for a wrong key
+			return remote.Unknown
+		}
+		return remote.Denied
 	case bloberror.InvalidAuthenticationInfo, bloberror.NoAuthenticationInformation:
 		return remote.Unknown
 	case bloberror.ContainerNotFound, bloberror.ContainerBeingDeleted, bloberror.ContainerDisabled:

@@ -158,22 +158,21 @@ func (z *Azure) Remove(ctx context.Context, name string) error {
 	return z.fault("remove", name, z.remove(ctx, name, *p.ETag))
 }
 
+// remove deletes the blob that was seen under name. That it is gone already
+// is what was wanted: an earlier request may have done it whose answer nobody
+// heard.
 func (z *Azure) remove(ctx context.Context, name string, etag azcore.ETag) error {
-	sent := false
 	err := z.try(ctx, func(ctx context.Context) error {
-		again := sent
-		sent = true
 		_, err := z.blob(name).Delete(ctx, &blob.DeleteOptions{AccessConditions: matching(etag)})
-		if err = z.errorOf(err); again && absent(err) {
-			return nil
-		}
 		return err
 	})
-	switch {
-	case absent(err):
-		return z.notFound(name)
-	case is(err, bloberror.ConditionNotMet):
-		return errors.New("another object was put in its place meanwhile")
+	if is(err, bloberror.ConditionNotMet) { // no blob has that ETag: another one is there, or none
+		if _, err = z.properties(ctx, name); err == nil {
+			return errReplaced
+		}
+	}
+	if absent(err) || errors.Is(err, store.ErrNotExist) {
+		return nil
 	}
 	return err
 }
@@ -227,7 +226,7 @@ func (z *Azure) open(ctx context.Context, name string, etag azcore.ETag, offset,
 	case absent(err):
 		return nil, "", 0, remote.Permanent(z.missing(ctx, name))
 	case is(err, bloberror.ConditionNotMet):
-		return nil, "", 0, remote.Permanent(errors.New("another object was put in its place while it was read"))
+		return nil, "", 0, remote.Permanent(errReplaced)
 	case err != nil:
 		return nil, "", 0, err
 	case r.ETag == nil || r.BlobType == nil:

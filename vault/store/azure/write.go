@@ -77,7 +77,7 @@ func (z *Azure) create(ctx context.Context, name string, size int64) (store.Writ
 	if err := errors.Join(ctx.Err(), store.ValidName(name), z.fits(name)); err != nil {
 		return nil, err
 	}
-	w := &writer{z: z, name: name, want: size, id: rand.Text(), sha: sha256.New(), md5: md5.New(), room: sizing.Next(0, size),
+	w := &writer{z: z, name: name, want: size, id: rand.Text(), sha: sha256.New(), md5: md5.New(), room: z.sizing.Next(0, size),
 		block: remote.NewBuffer(z.temp), slots: semaphore.NewWeighted(inFlight), free: make(chan *remote.Buffer, 5)}
 	w.ctx, w.cancel = context.WithCancelCause(ctx)
 	if z.lock > 0 {
@@ -113,7 +113,11 @@ func (w *writer) Write(p []byte) (int, error) {
 	_, _ = w.sha.Write(p) // hashes never fail
 	for len(p) > 0 {
 		if w.block.Len() == w.room {
-			if err := w.ship(w.ctx); err != nil {
+			err := w.ship(w.ctx)
+			if err == nil && w.room == 0 {
+				err = fmt.Errorf("the object does not fit into %d blocks", w.z.sizing.Parts)
+			}
+			if err != nil {
 				w.err = w.z.fault("write", w.name, err)
 				return 0, w.err
 			}
@@ -149,11 +153,8 @@ func (w *writer) ship(ctx context.Context) error {
 	if err := w.slots.Acquire(ctx, weight); err != nil {
 		return ended(ctx, w.why())
 	}
-	if w.room = sizing.Next(len(w.blocks)+1, w.want); w.room == 0 {
-		w.slots.Release(weight)
-		return fmt.Errorf("the object does not fit into %d blocks", sizing.Parts)
-	}
 	w.blocks = append(w.blocks, id)
+	w.room = w.z.sizing.Next(len(w.blocks), w.want)
 	w.group.Go(func() {
 		defer w.slots.Release(weight)
 		if err := w.stage(w.ctx, id, full, sum); err != nil {
@@ -172,13 +173,14 @@ func (w *writer) ship(ctx context.Context) error {
 
 // spare keeps a buffer for the next block.
 func (w *writer) spare(b *remote.Buffer) {
-	if b.Reset() != nil { // a temporary file that is of no use any more
-		return
+	if b.Reset() == nil {
+		select {
+		case w.free <- b:
+			return
+		default:
+		}
 	}
-	select {
-	case w.free <- b:
-	default:
-	}
+	_ = b.Close() // a temporary file that is of no use any more
 }
 
 // fail ends the writer with the first error of a block.
@@ -240,8 +242,11 @@ func (w *writer) end(err error) {
 	w.ended = true
 	w.cancel(err)
 	w.group.Wait()
+	close(w.free)
+	for b := range w.free {
+		_ = b.Close() // it is empty
+	}
 	_ = w.block.Close() // a temporary file that is of no use any more
-	w.block, w.free = nil, nil
 	if err != nil {
 		w.withdraw()
 	}
@@ -258,23 +263,14 @@ func (w *writer) finish(commit context.Context) error {
 	if w.want >= 0 && w.size != w.want {
 		return fmt.Errorf("%d bytes were written, %d were told", w.size, w.want)
 	}
-	small := len(w.blocks) == 0
-	if !small {
-		err := w.ship(ctx)
-		w.group.Wait()
-		w.shared.Lock()
-		if w.failure != nil {
-			err = w.failure
+	var err error
+	if len(w.blocks) == 0 {
+		if err = w.makeSmall(ctx); errors.Is(err, store.ErrExist) && w.onlyBegun(ctx) {
+			err = w.makeOfBlocks(ctx)
 		}
-		w.shared.Unlock()
-		if err != nil {
-			return ended(commit, err)
-		}
+	} else {
+		err = w.makeOfBlocks(ctx)
 	}
-	if w.taken {
-		return store.ErrExist
-	}
-	err := w.make(ctx, small)
 	if err == nil {
 		err = w.compare(ctx)
 	} else if w.unsure || errors.Is(err, store.ErrExist) || errors.Is(err, errBlocks) {

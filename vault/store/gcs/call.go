@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"sync"
 	"time"
 
 	"pgvault/vault/store/remote"
@@ -66,8 +67,8 @@ type request struct {
 	body        [][]byte
 }
 
-// open gives the body from its start, and its length.
-func (q *request) open(alive func()) (io.ReadCloser, int64) {
+// open gives the body from its start, and its length; nil when there is none.
+func (q *request) open(alive func()) (*sending, int64) {
 	var all []io.Reader
 	n := int64(0)
 	for _, b := range q.body {
@@ -75,17 +76,49 @@ func (q *request) open(alive func()) (io.ReadCloser, int64) {
 		n += int64(len(b))
 	}
 	if n == 0 {
-		return http.NoBody, 0
+		return nil, 0
 	}
-	return &moving{ReadCloser: io.NopCloser(io.MultiReader(all...)), alive: alive}, n
+	return &sending{r: io.MultiReader(all...), alive: alive}, n
 }
+
+// sending is a body on its way. Go's client may read from it still when it
+// has given an answer or an error; after end it finds nothing, and the memory
+// can be used for other bytes.
+type sending struct {
+	mu    sync.Mutex
+	r     io.Reader
+	alive func()
+}
+
+func (s *sending) Read(p []byte) (int, error) {
+	s.alive()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.r.Read(p)
+}
+
+func (s *sending) Close() error { return nil }
+
+func (s *sending) end() {
+	if s != nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.r = errReader{}
+	}
+}
+
+type errReader struct{}
+
+func (errReader) Read([]byte) (int, error) { return 0, errors.New("the request is over") }
 
 // exchange sends a request once, and hands every answer to use, whatever its
 // status. It ends what is silent. Errors are transient unless use says
 // otherwise.
 func (g *GCS) exchange(ctx context.Context, q request, use func(*http.Response) error) error {
 	return remote.Watch(ctx, g.retry.Stall, func(ctx context.Context, alive func()) error {
-		r, err := g.send(ctx, q, alive)
+		body, length := q.open(alive)
+		defer body.end()
+		r, err := g.send(ctx, q, body, length, alive)
 		if err != nil {
 			return err
 		}
@@ -96,11 +129,13 @@ func (g *GCS) exchange(ctx context.Context, q request, use func(*http.Response) 
 }
 
 // send gives the answer with its body unread.
-func (g *GCS) send(ctx context.Context, q request, alive func()) (*http.Response, error) {
-	body, length := q.open(alive)
-	r, err := http.NewRequestWithContext(ctx, q.method, q.url, body)
+func (g *GCS) send(ctx context.Context, q request, body *sending, length int64, alive func()) (*http.Response, error) {
+	r, err := http.NewRequestWithContext(ctx, q.method, q.url, http.NoBody)
 	if err != nil {
 		return nil, remote.Permanent(remote.WithoutURL(err))
+	}
+	if body != nil {
+		r.Body = body
 	}
 	for k, v := range q.header {
 		r.Header[k] = v
@@ -137,9 +172,13 @@ func (m *moving) Read(p []byte) (int, error) {
 
 // try does op until it succeeds or cannot; the error is ctx's when that ended.
 func (g *GCS) try(ctx context.Context, op func(context.Context) error) error {
-	err := g.retry.Do(ctx, op)
+	return ended(ctx, g.retry.Do(ctx, op))
+}
+
+// ended puts the context's error first where it is the cause.
+func ended(ctx context.Context, err error) error {
 	if err != nil && ctx.Err() != nil && !errors.Is(err, ctx.Err()) {
-		err = fmt.Errorf("%w (%v)", ctx.Err(), err)
+		return fmt.Errorf("%w (%v)", ctx.Err(), err)
 	}
 	return err
 }

@@ -87,7 +87,10 @@ func (w *writer) resolve(ctx context.Context, err error) error {
 		return err
 	}
 	o, serr := w.g.stat(ctx, w.name)
-	if serr != nil || !w.unsure && o.Metadata[owner] != w.id {
+	switch {
+	case serr != nil && w.unsure && errors.Is(err, store.ErrExist):
+		return serr // it may be this writer's: nobody can tell
+	case serr != nil, !w.unsure && o.Metadata[owner] != w.id:
 		return err
 	}
 	switch cerr := w.compare(ctx, o); {
@@ -121,7 +124,7 @@ func (w *writer) withdraw() {
 
 // once is the place without a second try.
 func (g *GCS) once() *GCS {
-	o := &GCS{place: g.place, bucket: g.bucket, prefix: g.prefix, base: g.base, lock: g.lock, now: g.now, client: g.client,
+	o := &GCS{place: g.place, bucket: g.bucket, prefix: g.prefix, base: g.base, lock: g.lock, now: g.now, client: g.client, piece: g.piece,
 		tokens: g.tokens, retry: remote.Retry{Attempts: 1, Stall: g.retry.Stall}}
 	o.seen.Store(true)
 	return o

@@ -33,6 +33,9 @@ func (e *apiError) Error() string {
 }
 
 var (
+	errUnlikeRead = errors.New("the bytes that came are not those that the service keeps")
+	errReplaced   = errors.New("another object was put in its place meanwhile")
+
 	errUnlike = errors.New("the service keeps other bytes than were sent")
 	errNoLock = errors.New("the service keeps the object without the lock that was asked for")
 )
@@ -92,7 +95,7 @@ func (g *GCS) fault(did, name string, err error) error {
 		if c.clock {
 			kind = remote.Clock
 		}
-	case errors.Is(err, errUnlike):
+	case errors.Is(err, errUnlike), errors.Is(err, errUnlikeRead):
 		kind = remote.Unlike
 	case errors.Is(err, errNoLock):
 		return noLock(g.place, name, err)

@@ -30,6 +30,7 @@ type GCS struct {
 	client *http.Client
 	tokens *tokens // nil: requests bear none
 	retry  remote.Retry
+	piece  int // bytes that one request of an upload carries, at most pieceSize
 
 	seen atomic.Bool // the bucket was there
 }
@@ -38,7 +39,7 @@ type GCS struct {
 // sent before the first call. $STORAGE_EMULATOR_HOST is honoured when the
 // address names no endpoint, for this machine only.
 func Open(_ context.Context, a address.Address, o address.Options) (*GCS, error) {
-	g := &GCS{bucket: a.Bucket, lock: o.ObjectLock, now: o.Now, client: remote.HTTPClient()}
+	g := &GCS{bucket: a.Bucket, lock: o.ObjectLock, now: o.Now, client: remote.HTTPClient(), piece: pieceSize}
 	g.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	if g.now == nil {
 		g.now = time.Now

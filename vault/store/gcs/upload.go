@@ -180,6 +180,9 @@ func (w *writer) chunk(ctx context.Context, data []byte, from, length int, last 
 		case r.StatusCode == http.StatusNotFound, r.StatusCode == http.StatusGone:
 			return remote.Permanent(errSession)
 		case r.StatusCode < 300 && !last:
+			if err := decode(r, new(object)); err != nil {
+				return err
+			}
 			w.unsure = true // half an object is there
 			return remote.Permanent(errors.New("the service ended the upload session early"))
 		}

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"pgvault/fault"
 	"pgvault/vault/store"
@@ -56,49 +55,8 @@ func write(t *testing.T, g *GCS, name string, data []byte) (writing, committing 
 	return nil, w.Commit(t.Context())
 }
 
-const (
-	session = "upload_id"
-	upload  = "uploadType"
-)
-
-// TestUploadFaults makes single requests of an upload go wrong: each object
-// is there whole afterwards, once.
-func TestUploadFaults(t *testing.T) {
-	s := servers.GCSWithSessions(t)
-	p := storetest.NewFaultProxy(t, s.Endpoint, storetest.FaultOptions{Plain: true})
-	g := open(t, p.URL, s.Bucket, "p")
-	g.retry.Stall = 300 * time.Millisecond
-	n := 0
-	for _, size := range []int{100_000, 2*pieceSize + 5} {
-		for _, f := range []storetest.Fault{storetest.FaultResetRequest, storetest.FaultResetResponse, storetest.FaultTruncate, storetest.FaultStall,
-			storetest.FaultStallResponse, storetest.FaultWrongResponse, storetest.FaultTwiceRequest, storetest.FaultLoseAnswer} {
-			for nth := range 4 {
-				p.Set(storetest.FaultRule{Query: session, Nth: nth, Do: f})
-				if nth == 0 { // the whole object, or the opening of a session
-					p.Set(storetest.FaultRule{Query: upload, Do: f})
-				}
-				n++
-				name := fmt.Sprintf("%d", n)
-				data := storetest.Bytes(size, uint64(n))
-				werr, cerr := write(t, g, name, data)
-				what := fmt.Sprintf("%d bytes, %v in request %d: %s", size, f, nth, strings.Join(p.Log(), "; "))
-				if werr != nil || cerr != nil {
-					t.Errorf("%s: %v, %v", what, werr, cerr)
-				} else if p.Done(f) != 1 {
-					t.Errorf("%s: it happened %d times", what, p.Done(f))
-				} else if p.Set(); !bytes.Equal(storetest.Get(t, g, name), data) {
-					t.Errorf("%s: other bytes", what)
-				}
-				if size < pieceSize {
-					break // one request is all
-				}
-			}
-		}
-	}
-	if open := s.Open(); open > 10 { // one whose opening nobody heard of cannot be cancelled
-		t.Errorf("%d upload sessions are left open", open)
-	}
-}
+// session is the key that all requests to an upload session have.
+const session = "upload_id"
 
 // TestWrongBytesAreRefused changes the bytes of a piece on their way: nothing
 // is made of them.
@@ -182,13 +140,14 @@ func TestTakenBeforeTheEnd(t *testing.T) {
 func TestConcurrentSessions(t *testing.T) {
 	s := servers.GCSWithSessions(t)
 	g := open(t, s.Endpoint, s.Bucket, "p")
+	g.piece = grain
+	const writers, size = 4, 2*grain + 1000
 	for round := range 20 {
 		name := fmt.Sprintf("r%d", round)
 		results := make(chan error)
-		const writers = 4
 		for id := range writers {
 			go func() {
-				_, err := write(t, g, name, storetest.Bytes(pieceSize+1000, uint64(id)))
+				_, err := write(t, g, name, storetest.Bytes(size, uint64(id)))
 				results <- err
 			}()
 		}
@@ -205,7 +164,7 @@ func TestConcurrentSessions(t *testing.T) {
 			t.Fatalf("round %d: %d writers won", round, won)
 		}
 		got := storetest.Get(t, g, name)
-		if !slices.ContainsFunc([]int{0, 1, 2, 3}, func(id int) bool { return bytes.Equal(got, storetest.Bytes(pieceSize+1000, uint64(id))) }) {
+		if !slices.ContainsFunc([]int{0, 1, 2, 3}, func(id int) bool { return bytes.Equal(got, storetest.Bytes(size, uint64(id))) }) {
 			t.Fatalf("round %d: a mixture of bytes", round)
 		}
 	}

@@ -35,8 +35,10 @@ type sums struct {
 	sha  hash.Hash
 }
 
+func newCRC() hash.Hash32 { return crc32.New(crc32.MakeTable(crc32.Castagnoli)) }
+
 func newSums() *sums {
-	return &sums{crc: crc32.New(crc32.MakeTable(crc32.Castagnoli)), md5: md5.New(), sha: sha256.New()}
+	return &sums{crc: newCRC(), md5: md5.New(), sha: sha256.New()}
 }
 
 func (s *sums) Write(p []byte) (int, error) {
@@ -127,7 +129,7 @@ func (w *writer) Write(p []byte) (int, error) {
 	n := len(p)
 	_, _ = w.sums.Write(p) // never fails
 	for len(p) > 0 {
-		if len(*w.piece) == pieceSize {
+		if len(*w.piece) == w.g.piece {
 			if err := w.ship(); err != nil {
 				w.err = w.g.fault("write", w.name, err)
 				return 0, w.err
@@ -140,7 +142,7 @@ func (w *writer) Write(p []byte) (int, error) {
 
 // fill takes what the piece has room for.
 func (w *writer) fill(p []byte) int {
-	n := min(len(p), pieceSize-len(*w.piece))
+	n := min(len(p), w.g.piece-len(*w.piece))
 	if cap(*w.piece) < pieceSize && len(*w.piece)+n > small {
 		full := pieces.Get().(*[]byte)
 		*full = append((*full)[:0], *w.piece...)

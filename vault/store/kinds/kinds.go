@@ -10,8 +10,12 @@ import (
 	"pgvault/fault"
 	"pgvault/vault/store"
 	"pgvault/vault/store/address"
+	"pgvault/vault/store/azure"
 	"pgvault/vault/store/disk"
+	"pgvault/vault/store/gcs"
 	"pgvault/vault/store/limit"
+	"pgvault/vault/store/s3"
+	"pgvault/vault/store/sftp"
 )
 
 // Open gives the place at a, held to perSecond bytes of reading and writing
@@ -24,6 +28,9 @@ func Open(ctx context.Context, a address.Address, o address.Options, perSecond i
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if err := address.CheckCredentials(a.Scheme, o.Credentials); err != nil {
+		return nil, err
 	}
 	s, err := open(ctx, a, o)
 	if err != nil {
@@ -40,15 +47,23 @@ func opened[T store.Store](s T, err error) (store.Store, error) {
 	return s, nil
 }
 
-func open(_ context.Context, a address.Address, o address.Options) (store.Store, error) {
+func open(ctx context.Context, a address.Address, o address.Options) (store.Store, error) {
 	switch a.Scheme {
 	case address.File:
 		if o.Owner != nil {
 			return opened(disk.OpenToRead(a.Path, *o.Owner))
 		}
 		return opened(disk.Open(a.Path))
+	case address.S3:
+		return opened(s3.Open(ctx, a, o))
+	case address.GCS:
+		return opened(gcs.Open(ctx, a, o))
+	case address.Azure:
+		return opened(azure.Open(ctx, a, o))
+	case address.SFTP:
+		return opened(sftp.Open(ctx, a, o))
 	}
-	return nil, &fault.Error{Op: "place", What: "the place " + a.String() + " cannot be opened", Why: "pgvault knows no such kind of place",
+	return nil, &fault.Error{Op: "place", What: "this place cannot be opened", Why: "pgvault knows no such kind of place",
 		Left: "Nothing was changed.", Do: "Use " + address.Forms + ".", Code: fault.Usage}
 }
 

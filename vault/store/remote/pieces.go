@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
+
+	"golang.org/x/sys/unix"
 )
 
 // Sizing says how large the pieces of an upload are, so that neither their
@@ -61,9 +64,15 @@ const inMemory = 16 << 20
 // Buffer is one piece: in memory up to 16 MiB, beyond that in a temporary
 // file that never has a name. What it holds is encrypted already. It can be
 // read again and again, for a piece that has to be sent twice.
+//
+// The memory is not the collector's, which would double it before it cleans
+// up. Reading is safe at any time: after Reset and Close there is nothing to
+// read, also for a client that still sends an attempt that was given up.
 type Buffer struct {
-	dir  string
-	mem  []byte
+	dir string
+
+	mu   sync.RWMutex
+	mem  []byte // mapped, inMemory bytes; only what was written to takes space
 	file *os.File
 	n    int64
 }
@@ -72,18 +81,30 @@ type Buffer struct {
 func NewBuffer(dir string) *Buffer { return &Buffer{dir: dir} }
 
 // Len gives the bytes in it.
-func (b *Buffer) Len() int64 { return b.n }
+func (b *Buffer) Len() int64 {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return b.n
+}
 
 // Write appends.
 func (b *Buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if b.file == nil && b.n+int64(len(p)) > inMemory {
 		if err := b.spill(); err != nil {
 			return 0, err
 		}
 	}
 	if b.file == nil {
-		b.mem = append(b.mem, p...)
-		b.n += int64(len(p))
+		if b.mem == nil {
+			mem, err := unix.Mmap(-1, 0, inMemory, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
+			if err != nil {
+				return 0, fmt.Errorf("memory for a piece: %w", err)
+			}
+			b.mem = mem
+		}
+		b.n += int64(copy(b.mem[b.n:], p))
 		return len(p), nil
 	}
 	n, err := b.file.WriteAt(p, b.n)
@@ -96,25 +117,44 @@ func (b *Buffer) Write(p []byte) (int, error) {
 
 // ReadAt implements io.ReaderAt.
 func (b *Buffer) ReadAt(p []byte, off int64) (int, error) {
-	if b.file != nil {
-		return io.NewSectionReader(b.file, 0, b.n).ReadAt(p, off)
-	}
+	b.mu.RLock()
+	defer b.mu.RUnlock()
 	if off < 0 || off >= b.n {
 		return 0, io.EOF
 	}
-	n := copy(p, b.mem[off:])
+	if b.file != nil {
+		return io.NewSectionReader(b.file, 0, b.n).ReadAt(p, off)
+	}
+	n := copy(p, b.mem[off:b.n])
 	if n < len(p) {
 		return n, io.EOF
 	}
 	return n, nil
 }
 
+// WriteTo implements io.WriterTo: what is in memory is not copied.
+func (b *Buffer) WriteTo(w io.Writer) (int64, error) {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	if b.file != nil {
+		return io.Copy(w, io.NewSectionReader(b.file, 0, b.n))
+	}
+	n, err := w.Write(b.mem[:b.n])
+	return int64(n), err
+}
+
 // Reader reads it from the start. Several may be at work at once.
-func (b *Buffer) Reader() *io.SectionReader { return io.NewSectionReader(b, 0, b.n) }
+func (b *Buffer) Reader() *io.SectionReader { return io.NewSectionReader(b, 0, b.Len()) }
 
 // Reset empties it, to be filled again.
 func (b *Buffer) Reset() error {
-	b.mem, b.n = b.mem[:0], 0
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.reset()
+}
+
+func (b *Buffer) reset() error {
+	b.n = 0
 	f := b.file
 	b.file = nil
 	if f != nil {
@@ -123,13 +163,23 @@ func (b *Buffer) Reset() error {
 	return nil
 }
 
-// Close frees what it holds.
+// Close frees what it holds. It may be used again after that.
 func (b *Buffer) Close() error {
-	err := b.Reset()
-	b.mem = nil
-	return err
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return errors.Join(b.reset(), b.unmap())
 }
 
+func (b *Buffer) unmap() error {
+	if b.mem == nil {
+		return nil
+	}
+	mem := b.mem
+	b.mem = nil
+	return unix.Munmap(mem)
+}
+
+// spill moves what is in memory to a file.
 func (b *Buffer) spill() error {
 	f, err := os.CreateTemp(b.where(), "pgvault-piece-")
 	if err != nil {
@@ -138,11 +188,11 @@ func (b *Buffer) spill() error {
 	if err := os.Remove(f.Name()); err != nil {
 		return errors.Join(err, f.Close())
 	}
-	if _, err := f.WriteAt(b.mem, 0); err != nil {
+	if _, err := f.WriteAt(b.mem[:b.n], 0); err != nil {
 		return errors.Join(fmt.Errorf("temporary file in %s: %w", b.where(), err), f.Close())
 	}
-	b.file, b.mem = f, nil
-	return nil
+	b.file = f
+	return b.unmap()
 }
 
 func (b *Buffer) where() string {

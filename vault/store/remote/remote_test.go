@@ -222,13 +222,27 @@ func TestBufferBeyondMemory(t *testing.T) {
 		if n != 20<<20 || err != nil {
 			t.Fatal(n, err)
 		}
+		if n, err := b.WriteTo(&checker{t: t, want: piece}); n != 20<<20 || err != nil {
+			t.Fatal(n, err)
+		}
 	}
 	if err := b.Reset(); err != nil || b.Len() != 0 {
 		t.Fatal(err)
 	}
 	_, _ = b.Write([]byte("short"))
+	late := b.Reader()
+	var all bytes.Buffer
+	if n, err := b.WriteTo(&all); n != 5 || all.String() != "short" || err != nil {
+		t.Fatalf("%d, %q, %v", n, &all, err)
+	}
 	if got, err := io.ReadAll(b.Reader()); string(got) != "short" || err != nil {
 		t.Fatalf("%q, %v", got, err)
+	}
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(late); len(got) > 0 || err != nil { // its memory is not there any more
+		t.Fatalf("after Close: %q, %v", got, err)
 	}
 }
 

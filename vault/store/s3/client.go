@@ -92,7 +92,7 @@ func settings(ctx context.Context, a address.Address, o address.Options, env fun
 		return aws.Config{}, wrong(a, err.Error(), "see the files of the AWS configuration, and the environment's AWS_ variables")
 	}
 	if cfg.Credentials != nil {
-		cfg.Credentials = bounded{cfg.Credentials}
+		cfg.Credentials = bounded{cfg.Credentials, credentialsIn}
 	}
 	return cfg, nil
 }

@@ -25,7 +25,10 @@ import (
 const credentialsIn = 10 * time.Second
 
 // bounded ends a search for credentials.
-type bounded struct{ aws.CredentialsProvider }
+type bounded struct {
+	aws.CredentialsProvider
+	in time.Duration
+}
 
 // noCredentials marks a failed search: it is not worth another try.
 type noCredentials struct{ err error }
@@ -35,14 +38,14 @@ func (n *noCredentials) Unwrap() error { return n.err }
 
 // Retrieve implements aws.CredentialsProvider.
 func (b bounded) Retrieve(ctx context.Context) (aws.Credentials, error) {
-	limited, cancel := context.WithTimeout(ctx, credentialsIn)
+	limited, cancel := context.WithTimeout(ctx, b.in)
 	defer cancel()
 	c, err := b.CredentialsProvider.Retrieve(limited)
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return c, ctx.Err()
 	case err != nil && limited.Err() != nil:
-		return c, &noCredentials{fmt.Errorf("no answer within %s", credentialsIn)}
+		return c, &noCredentials{fmt.Errorf("no answer within %s", b.in)}
 	case err != nil:
 		return c, &noCredentials{err}
 	}

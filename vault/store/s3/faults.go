@@ -7,10 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
+	"net/url"
+	"regexp"
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"pgvault/fault"
 	"pgvault/vault/store"
@@ -25,7 +27,7 @@ var kinds = map[string]remote.Kind{
 
 	"InvalidAccessKeyId": remote.Unknown, "SignatureDoesNotMatch": remote.Unknown, "InvalidToken": remote.Unknown,
 	"ExpiredToken": remote.Unknown, "TokenRefreshRequired": remote.Unknown, "InvalidSecurity": remote.Unknown,
-	"NotSignedUp": remote.Unknown, "Unauthorized": remote.Unknown,
+	"NotSignedUp": remote.Unknown, "Unauthorized": remote.Unknown, "XAdminUserNotFound": remote.Unknown,
 
 	"NoSuchBucket": remote.NoPlace, "InvalidBucketName": remote.NoPlace, "PermanentRedirect": remote.NoPlace,
 	"MovedPermanently": remote.NoPlace, "TemporaryRedirect": remote.NoPlace, "Redirect": remote.NoPlace,
@@ -145,6 +147,9 @@ func (p *Place) fault(did, name string, err error) error {
 	return remote.Fault(p.title, did, name, kind, short)
 }
 
+// lockWords find what services say of a bucket that takes no locks.
+var lockWords = regexp.MustCompile(`(?i)missing object ?lock ?config|object lock (is )?not enabled|no object ?lock`)
+
 // lockless tells whether the service refuses because the bucket takes no locks.
 func lockless(err error) bool {
 	switch c := code(err); c {
@@ -152,8 +157,7 @@ func lockless(err error) bool {
 		return true
 	case "InvalidRequest", "InvalidArgument":
 		var api smithy.APIError
-		return errors.As(err, &api) && strings.Contains(strings.ToLower(api.ErrorMessage()), "object lock") &&
-			!strings.Contains(strings.ToLower(api.ErrorMessage()), "content-md5")
+		return errors.As(err, &api) && lockWords.MatchString(api.ErrorMessage())
 	}
 	return false
 }
@@ -166,11 +170,7 @@ func (a *answer) Unwrap() error { return a.err }
 func (a *answer) Error() string {
 	var api smithy.APIError
 	if !errors.As(a.err, &api) {
-		var op *smithy.OperationError
-		if errors.As(a.err, &op) {
-			return op.Unwrap().Error()
-		}
-		return a.err.Error()
+		return sending(a.err).Error()
 	}
 	text := api.ErrorCode()
 	if m := api.ErrorMessage(); m != "" && m != text {
@@ -188,4 +188,21 @@ func (a *answer) Error() string {
 		}
 	}
 	return text
+}
+
+// sending is the cause below what the SDK and net/http say around it, when a
+// request did not get there.
+func sending(err error) error {
+	var send *smithyhttp.RequestSendError
+	var op *smithy.OperationError
+	var at *url.Error
+	switch {
+	case errors.As(err, &send) && errors.As(send.Err, &at):
+		return at.Err
+	case errors.As(err, &send):
+		return send.Err
+	case errors.As(err, &op):
+		return op.Err
+	}
+	return err
 }

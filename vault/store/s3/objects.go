@@ -79,7 +79,7 @@ func (p *Place) Open(ctx context.Context, name string, offset, length int64) (io
 		return nil, err
 	}
 	if offset < 0 {
-		return nil, fmt.Errorf("%s: %s: negative offset %d", p, name, offset)
+		return nil, fmt.Errorf("%s: %s: negative offset %d", p.title, name, offset)
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, err

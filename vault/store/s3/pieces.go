@@ -34,7 +34,7 @@ func (c *piece) checksum() string { return base64.StdEncoding.EncodeToString(c.s
 // hash reads the piece and keeps its SHA-256.
 func (c *piece) hash() error {
 	h := sha256.New()
-	if _, err := io.Copy(h, c.buf.Reader()); err != nil {
+	if _, err := c.buf.WriteTo(h); err != nil {
 		return fmt.Errorf("reading a piece again: %w", err)
 	}
 	h.Sum(c.sum[:0])
@@ -138,7 +138,7 @@ func (w *writer) completed() *types.CompletedMultipartUpload {
 	all := make([]types.CompletedPart, len(w.pieces))
 	for i, c := range w.pieces {
 		all[i] = types.CompletedPart{PartNumber: &c.number, ETag: c.etag}
-		if !c.blind {
+		if !c.blind || w.keeps {
 			all[i].ChecksumSHA256 = aws.String(c.checksum())
 		}
 	}

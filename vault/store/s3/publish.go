@@ -46,7 +46,7 @@ func (w *writer) begin() error {
 		if aws.ToString(out.UploadId) == "" || aws.ToString(out.Key) != w.key {
 			return errOther
 		}
-		w.upload = out.UploadId
+		w.upload, w.keeps = out.UploadId, out.ChecksumAlgorithm != ""
 		return nil
 	})
 }
@@ -116,7 +116,7 @@ func (w *writer) settle(o outcome) error {
 	if o.err == nil && w.upload == nil {
 		return w.compare(ctx, o)
 	}
-	if o.err != nil && !o.unsure && !taken(o.err) && code(o.err) != "NoSuchUpload" {
+	if o.err != nil && !o.unsure && !taken(o.err) && !halfDone(o.err) {
 		return o.err
 	}
 	if ctx.Err() != nil {
@@ -131,6 +131,9 @@ func (w *writer) settle(o outcome) error {
 			o.sum = h.ChecksumSHA256
 		}
 		o.version = h.VersionId
+		if lockless(o.err) || o.err != nil && !o.unsure && !taken(o.err) && code(o.err) != "NoSuchUpload" {
+			return w.takeBack(ctx, o, o.err)
+		}
 		if *h.ContentLength != w.written {
 			return w.takeBack(ctx, o, fmt.Errorf("it has %d bytes, %d were sent: %w", *h.ContentLength, w.written, errUnlike))
 		}
@@ -139,10 +142,24 @@ func (w *writer) settle(o outcome) error {
 		return store.ErrExist
 	case o.err == nil: // it was made, but cannot be looked at
 		return err
-	case taken(o.err) && !o.unsure:
-		return store.ErrExist
+	case taken(o.err) && (!o.unsure || errors.Is(err, store.ErrNotExist)):
+		return store.ErrExist // of nothing that can be seen: some services count what was removed in a bucket with versions
 	}
 	return o.err
+}
+
+// halfDone tells of refusals after which an object may lie there all the
+// same: of an upload that has ended already, and of services that store
+// first and then find that they cannot lock.
+func halfDone(err error) bool {
+	switch st := status(err); st {
+	case 401, 403:
+		return false
+	case 404:
+		return code(err) == "NoSuchUpload"
+	default:
+		return st >= 400 && st < 500 || st == 501
+	}
 }
 
 // ours tells whether the object that lies there is this writer's.

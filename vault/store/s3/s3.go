@@ -51,7 +51,8 @@ const (
 // Place is a bucket, or what lies below a prefix in it.
 type Place struct {
 	client *s3.Client
-	title  string // for people
+	title  string // for people, short
+	url    string // with its options
 	bucket string
 	prefix string // with a slash at the end, or empty
 
@@ -77,7 +78,8 @@ var (
 // Open gives the place at an address. It reads files of the configuration
 // and speaks to nobody; the first call does.
 func Open(ctx context.Context, a address.Address, o address.Options) (*Place, error) {
-	p := &Place{title: title(a), bucket: a.Bucket, slow: 10, lock: o.ObjectLock, tempDir: o.TempDir, now: o.Now,
+	a.Scheme = address.S3
+	p := &Place{title: title(a), url: a.String(), bucket: a.Bucket, slow: 10, lock: o.ObjectLock, tempDir: o.TempDir, now: o.Now,
 		sizing: remote.Sizing{First: firstPiece, Most: mostPiece, Parts: mostPieces}}
 	if a.Prefix != "" {
 		p.prefix = strings.Trim(a.Prefix, "/") + "/"
@@ -117,7 +119,7 @@ func wrong(a address.Address, why, do string) error {
 		Left: "Nothing was asked of the service.", Do: do, Code: fault.Usage}
 }
 
-// title is the address for people.
+// title is the address for people, without what they need not see in an error.
 func title(a address.Address) string {
 	t := "s3://" + a.Bucket
 	if a.Prefix != "" {
@@ -130,7 +132,7 @@ func title(a address.Address) string {
 }
 
 // String implements store.Store.
-func (p *Place) String() string { return p.title }
+func (p *Place) String() string { return p.url }
 
 // Free implements store.Store: S3 does not tell.
 func (p *Place) Free(ctx context.Context) (int64, error) { return -1, ctx.Err() }

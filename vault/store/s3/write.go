@@ -31,7 +31,7 @@ func (p *Place) Create(ctx context.Context, name string) (store.Writer, error) {
 // number allows.
 func (p *Place) CreateSized(ctx context.Context, name string, size int64) (store.Writer, error) {
 	if size < 0 {
-		return nil, fmt.Errorf("%s: %s: a size of %d bytes", p, name, size)
+		return nil, fmt.Errorf("%s: %s: a size of %d bytes", p.title, name, size)
 	}
 	return p.create(ctx, name, size)
 }
@@ -68,6 +68,7 @@ type writer struct {
 	free    []*remote.Buffer
 
 	upload *string     // the multipart upload's, once begun
+	keeps  bool        // the service says that it keeps checksums of this upload
 	pieces []*piece    // in their order
 	flying int         // pieces on their way
 	done   chan *piece // those that have arrived or failed

@@ -136,6 +136,7 @@ func TestKeys(t *testing.T) {
 		code                fault.Code
 		words               []string
 	}{
+		"too many in the agent":     {"", "", sock(all), fault.PlaceUnreachable, []string{"gave up", "IdentitiesOnly"}},
 		"nothing to offer":          {"", "", nil, fault.PlaceUnreachable, []string{"there is no key to offer", "authorized_keys"}},
 		"another key":               {"", "IdentityFile " + strangers[0], nil, fault.PlaceUnreachable, []string{strangers[0], "does not let"}},
 		"encrypted, no agent":       {"", "IdentityFile " + locked, nil, fault.PlaceUnreachable, []string{locked, "passphrase", "ssh-add"}},

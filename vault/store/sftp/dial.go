@@ -180,7 +180,7 @@ func (t *target) login(ctx context.Context, conn net.Conn, below []io.Closer, on
 	switch {
 	case refused != nil:
 		return nil, remote.Permanent(refused)
-	case err != nil && strings.Contains(err.Error(), "unable to authenticate"):
+	case err != nil && (strings.Contains(err.Error(), "unable to authenticate") || strings.Contains(err.Error(), "Too many authentication failures")):
 		return nil, remote.Permanent(t.denied(ring, banner.text(), err))
 	case err != nil:
 		return nil, err
@@ -193,6 +193,9 @@ func (t *target) denied(ring *keyring, banner string, err error) error {
 	why := "it takes none of these keys: " + strings.Join(ring.names, ", ")
 	if len(ring.names) == 0 {
 		why = "there is no key to offer"
+	}
+	if strings.Contains(err.Error(), "Too many") {
+		why += " (and gave up; IdentityFile with IdentitiesOnly yes offers the right one alone)"
 	}
 	if len(ring.left) > 0 {
 		why += "; not used: " + strings.Join(ring.left, "; ")

@@ -72,13 +72,13 @@ func (s *SFTP) full(ctx context.Context, c *session, written int64, err error) e
 	free, _, inodes, serr := c.space(ctx)
 	switch {
 	case serr != nil || free < 0:
-		return fmt.Errorf("%w after %d bytes; its disk may be full or a quota used up", err, written)
+		return fmt.Errorf("after %d bytes (its disk may be full or a quota used up): %w", written, err)
 	case free < int64(c.packet):
 		return fmt.Errorf("%w: %d bytes were written, %d bytes are free: %w", errFull, written, free, err)
 	case inodes == 0:
 		return fmt.Errorf("%w: no inodes are left (%d bytes are free): %w", errFull, free, err)
 	}
-	return fmt.Errorf("%w after %d bytes; %d bytes are free on that disk, but a quota may be used up", err, written, free)
+	return fmt.Errorf("after %d bytes (%d bytes are free on that disk, but a quota may be used up): %w", written, free, err)
 }
 
 // symlink refuses a symbolic link below the place's folder.

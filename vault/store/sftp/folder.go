@@ -22,15 +22,15 @@ const (
 // findRoot finds the place's folder and refuses one that others could change.
 func (s *SFTP) findRoot(ctx context.Context, c *session) error {
 	root := s.addr.Path
-	if below, ok := s.belowHome(); ok {
+	if !path.IsAbs(root) {
 		home, err := ask(ctx, c, c.time.answer, func() (string, error) { return c.ftp.RealPath(".") }, nil)
 		if err != nil {
 			return err
 		}
-		root = path.Join(home, below)
+		root = path.Join(home, root)
 	}
 	c.root = strings.TrimSuffix(root, "/")
-	fi, err := ask(ctx, c, c.time.answer, func() (fs.FileInfo, error) { return c.ftp.Stat(c.root) }, nil)
+	fi, err := ask(ctx, c, c.time.answer, func() (fs.FileInfo, error) { return c.ftp.Stat(c.at("")) }, nil)
 	switch {
 	case errors.Is(err, errLost):
 		return err
@@ -44,7 +44,7 @@ func (s *SFTP) findRoot(ctx context.Context, c *session) error {
 		return remote.Permanent(&fault.Error{Op: "place", Code: fault.Refused,
 			What: fmt.Sprintf("the folder of %s is not safe for a vault", s),
 			Why:  fmt.Sprintf("other users of that server can write to it (mode %04o)", fi.Mode().Perm()),
-			Left: "Nothing was read or written there.", Do: "On the server, take that right away: chmod go-w " + safetext.Word(c.root)})
+			Left: "Nothing was read or written there.", Do: "On the server, take that right away: chmod go-w " + safetext.Word(c.at(""))})
 	}
 	return nil
 }
@@ -73,16 +73,16 @@ func (s *SFTP) Init(ctx context.Context) error {
 	}
 	defer c.kill(nil)
 	_ = s.findRoot(ctx, c) // it fails, and has set c.root
-	if err := c.do(ctx, func() error { return c.ftp.Mkdir(c.root) }); err != nil {
+	if err := c.do(ctx, func() error { return c.ftp.Mkdir(c.at("")) }); err != nil {
 		return s.fault("make the folder of", "", err)
 	}
-	err = c.do(ctx, func() error { return c.ftp.Chmod(c.root, folderMode) })
-	return s.fault("make the folder of", "", errors.Join(err, c.syncFolder(ctx, path.Dir(c.root))))
+	err = c.do(ctx, func() error { return c.ftp.Chmod(c.at(""), folderMode) })
+	return s.fault("make the folder of", "", errors.Join(err, c.syncFolder(ctx, path.Dir(c.at("")))))
 }
 
 // at gives the path of an object or folder on the server.
 func (c *session) at(name string) string {
-	if name == "" {
+	if name == "" && c.root != "" {
 		return c.root
 	}
 	return c.root + "/" + name

@@ -90,7 +90,7 @@ func (w *walk) folder(prefix string) {
 		case <-w.ctx.Done():
 			return
 		}
-		path := strings.TrimSuffix(w.c.at(prefix), "/")
+		path := w.c.at(strings.TrimSuffix(prefix, "/"))
 		entries, err := ask(w.ctx, w.c, w.c.time.answer, func() ([]fs.FileInfo, error) { return w.c.ftp.ReadDirContext(w.ctx, path) }, nil)
 		<-w.turn
 		if errors.Is(err, fs.ErrNotExist) {

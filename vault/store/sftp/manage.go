@@ -83,7 +83,7 @@ func (c *session) space(ctx context.Context) (free, total, inodes int64, err err
 	if !c.has("statvfs@openssh.com") {
 		return -1, -1, -1, nil
 	}
-	st, err := ask(ctx, c, c.time.answer, func() (*sftp.StatVFS, error) { return c.ftp.StatVFS(c.root) }, nil)
+	st, err := ask(ctx, c, c.time.answer, func() (*sftp.StatVFS, error) { return c.ftp.StatVFS(c.at("")) }, nil)
 	if err != nil {
 		return -1, -1, -1, err
 	}

@@ -47,19 +47,23 @@ func (s *SFTP) probe(ctx context.Context, c *session) (publishing, error) {
 			return 0, errors.Join(s.full(ctx, c, 0, err), c.remove(ctx, a, b))
 		}
 	}
-	way, call := byRename, func() error { return c.ftp.Rename(a, b) }
+	free := a + "2"
+	way, from := byRename, free // a is free by then
+	give := c.ftp.Rename
 	if c.has("hardlink@openssh.com") {
-		way, call = byLink, func() error { return c.ftp.Link(a, b) }
-		free := a + "2"
-		if err := c.do(ctx, func() error { return c.ftp.Link(a, free) }); err != nil {
-			return 0, errors.Join(s.cannotPublish(err, "its file system has no hard links, and without them its rename is not safe between two hosts"),
-				c.remove(ctx, a, b))
-		}
-		defer c.remove(ctx, free)
+		way, from, give = byLink, a, c.ftp.Link
 	}
-	taken := c.do(ctx, call)
+	err := c.do(ctx, func() error { return give(a, free) })
+	if err != nil {
+		why := "it does not let this user rename files"
+		if way == byLink {
+			why = "it makes no hard links (its file system may have none), and without them its rename is not safe between two hosts"
+		}
+		return 0, errors.Join(s.cannotPublish(err, why), c.remove(ctx, a, b, free))
+	}
+	taken := c.do(ctx, func() error { return give(from, b) })
 	fi, err := c.lstat(ctx, b)
-	left := c.remove(ctx, a, b)
+	left := c.remove(ctx, a, b, free)
 	switch {
 	case errors.Is(taken, errLost), errors.Is(err, errLost):
 		return 0, errors.Join(taken, err)
@@ -143,8 +147,11 @@ func (w *writer) settle(ctx context.Context) error {
 	}
 	return w.s.with(ctx, func(ctx context.Context, c *session, _ bool) error {
 		same, err := w.holds(ctx, c, w.file.path)
-		if err == nil && !same {
-			err = errUnlike
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return errGone
+		case err == nil && !same:
+			return errUnlike
 		}
 		return err
 	})

@@ -1,7 +1,11 @@
 package sftp
 
 import (
+	"bytes"
+	"context"
 	"errors"
+	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -86,13 +90,16 @@ func TestUnlikeBytesGetNoName(t *testing.T) {
 	noLeftovers(t, s)
 }
 
-// TestQuota: the server only says that it failed.
+// TestQuota: the server says that it failed, and what a terminal would obey.
 func TestQuota(t *testing.T) {
 	srv := tiny{quota: 1 << 20}
 	srv.begin(t)
 	s := srv.place(t, newFolder(t))
 	noLeftovers(t, s)
-	wantFault(t, put(t, s, "main/x", storetest.Bytes(3<<20, 1)), fault.PlaceUnreachable, "quota")
+	f := wantFault(t, put(t, s, "main/x", storetest.Bytes(3<<20, 1)), fault.PlaceUnreachable, "owned", "quota")
+	if len(f.Why) > 2000 {
+		t.Errorf("%d bytes of why", len(f.Why))
+	}
 	if got := storetest.Names(t, s, ""); len(got) > 0 {
 		t.Errorf("listed: %q", got)
 	}
@@ -202,5 +209,61 @@ func TestServerTime(t *testing.T) {
 	now, err := s.ServerTime(t.Context())
 	if err != nil || now.IsZero() {
 		t.Errorf("%v, %v", now, err)
+	}
+}
+
+// TestReadFolder reads small objects together; what is not as it was listed
+// is left out.
+func TestReadFolder(t *testing.T) {
+	s := at(t, openssh(t))
+	var want []store.Info
+	for i := range 40 {
+		name := fmt.Sprintf("%d.json", i)
+		storetest.Put(t, s, "main/db/"+name, storetest.Bytes(i*20_000, uint64(i)))
+		want = append(want, store.Info{Name: name, Size: int64(i * 20_000)})
+	}
+	must(t, os.Symlink("1.json", s.addr.Path+"/main/db/link"))
+	odd := []store.Info{{Name: "missing", Size: 1}, {Name: "../x", Size: 1}, {Name: "link", Size: 20_000}, {Name: "1.json", Size: 19_999}, {Name: "2.json", Size: 40_001}}
+	got, err := s.ReadFolder(t.Context(), "main/db/", append(odd, want[3:]...))
+	must(t, err)
+	if len(got) != len(want)-3 {
+		t.Errorf("%d objects", len(got))
+	}
+	for name, data := range got {
+		var i int
+		_, err := fmt.Sscanf(name, "%d.json", &i)
+		if err != nil || !bytes.Equal(data, storetest.Bytes(i*20_000, uint64(i))) {
+			t.Errorf("%s came back changed", name)
+		}
+	}
+	if got, err := s.ReadFolder(t.Context(), "main/none/", want); err != nil || len(got) > 0 {
+		t.Errorf("%v, %v", got, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := s.ReadFolder(ctx, "main/db/", want); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+}
+
+// TestClose: calls after it fail at once, and what was open, too.
+func TestClose(t *testing.T) {
+	s := at(t, openssh(t))
+	storetest.Put(t, s, "x", storetest.Bytes(8<<20, 1))
+	r, err := s.Open(t.Context(), "x", 0, -1)
+	must(t, err)
+	defer r.Close()
+	w, err := s.Create(t.Context(), "y")
+	must(t, err)
+	must(t, s.Close())
+	_, err = s.List(t.Context(), "")
+	if !errors.Is(err, store.ErrClosed) {
+		t.Errorf("List: %v", err)
+	}
+	if _, err := io.Copy(io.Discard, r); !errors.Is(err, store.ErrClosed) {
+		t.Errorf("Read: %v", err)
+	}
+	if err := w.Commit(t.Context()); !errors.Is(err, store.ErrClosed) {
+		t.Errorf("Commit: %v", err)
 	}
 }

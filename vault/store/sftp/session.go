@@ -44,7 +44,7 @@ type session struct {
 	ftp    *sftp.Client
 	time   timing
 	packet int    // bytes in one request
-	root   string // the place's folder, absolute
+	root   string // the place's folder, absolute, without a slash at the end
 
 	dead chan struct{} // closed when the connection is gone
 	once sync.Once
@@ -86,28 +86,28 @@ func start(ctx context.Context, l *line, t timing) (*session, error) {
 	return s, nil
 }
 
-// has tells whether the server offers an extension in version 1 or newer.
-func (s *session) has(extension string) bool {
-	_, ok := s.ftp.HasExtension(extension)
+// has tells whether the server offers an extension.
+func (c *session) has(extension string) bool {
+	_, ok := c.ftp.HasExtension(extension)
 	return ok
 }
 
 // kill declares the connection dead.
-func (s *session) kill(err error) {
-	s.once.Do(func() {
-		s.why = errLost
+func (c *session) kill(err error) {
+	c.once.Do(func() {
+		c.why = errLost
 		if err != nil && err != io.EOF {
-			s.why = fmt.Errorf("%w: %w", errLost, err)
+			c.why = fmt.Errorf("%w: %w", errLost, err)
 		}
-		close(s.dead)
-		_ = s.line.close() // it is dead already
+		close(c.dead)
+		_ = c.line.close() // it is dead already
 	})
 }
 
 // gone tells whether the connection is dead.
-func (s *session) gone() bool {
+func (c *session) gone() bool {
 	select {
-	case <-s.dead:
+	case <-c.dead:
 		return true
 	default:
 		return false
@@ -116,24 +116,24 @@ func (s *session) gone() bool {
 
 // keepAlive asks for a sign of life now and then, and ends a connection that
 // gives none.
-func (s *session) keepAlive() {
-	tick := time.NewTicker(s.time.alive)
+func (c *session) keepAlive() {
+	tick := time.NewTicker(c.time.alive)
 	defer tick.Stop()
 	asking := make(chan struct{}, 1)
 	for {
 		select {
-		case <-s.dead:
+		case <-c.dead:
 			return
 		case <-tick.C:
 		}
-		if d := s.line.last.silence(); d >= s.time.silent {
-			s.kill(fmt.Errorf("no byte came for %s", d.Round(time.Second)))
+		if d := c.line.last.silence(); d >= c.time.silent {
+			c.kill(fmt.Errorf("no byte came for %s", d.Round(time.Second)))
 			return
 		}
 		select {
 		case asking <- struct{}{}:
 			go func() {
-				_, _, _ = s.line.client.SendRequest("keepalive@openssh.com", true, nil) // any answer will do
+				_, _, _ = c.line.client.SendRequest("keepalive@openssh.com", true, nil) // any answer will do
 				<-asking
 			}()
 		default: // the last one is still under way
@@ -144,7 +144,7 @@ func (s *session) keepAlive() {
 // ask does one request and waits for it no longer than ctx, the connection
 // and limit allow. late cleans up after an answer that nobody waited for; it
 // may be nil.
-func ask[T any](ctx context.Context, s *session, limit time.Duration, request func() (T, error), late func(T)) (T, error) {
+func ask[T any](ctx context.Context, c *session, limit time.Duration, request func() (T, error), late func(T)) (T, error) {
 	type answer struct {
 		value T
 		err   error
@@ -153,8 +153,8 @@ func ask[T any](ctx context.Context, s *session, limit time.Duration, request fu
 	if err := ctx.Err(); err != nil {
 		return none, err
 	}
-	if s.gone() {
-		return none, s.why
+	if c.gone() {
+		return none, c.why
 	}
 	answered := make(chan answer, 1)
 	go func() {
@@ -166,12 +166,12 @@ func ask[T any](ctx context.Context, s *session, limit time.Duration, request fu
 	var err error
 	select {
 	case a := <-answered:
-		return a.value, s.judge(a.err)
-	case <-s.dead:
-		err = s.why
+		return a.value, c.judge(a.err)
+	case <-c.dead:
+		err = c.why
 	case <-timer.C:
-		s.kill(fmt.Errorf("a request was not answered for %s", limit))
-		err = s.why
+		c.kill(fmt.Errorf("a request was not answered for %s", limit))
+		err = c.why
 	case <-ctx.Done():
 		err = ctx.Err()
 	}
@@ -186,13 +186,13 @@ func ask[T any](ctx context.Context, s *session, limit time.Duration, request fu
 }
 
 // do is ask for what gives nothing.
-func (s *session) do(ctx context.Context, request func() error) error {
-	_, err := ask(ctx, s, s.time.answer, func() (struct{}, error) { return struct{}{}, request() }, nil)
+func (c *session) do(ctx context.Context, request func() error) error {
+	_, err := ask(ctx, c, c.time.answer, func() (struct{}, error) { return struct{}{}, request() }, nil)
 	return err
 }
 
 // judge tells an answer of the server from a connection that broke.
-func (s *session) judge(err error) error {
+func (c *session) judge(err error) error {
 	if err == nil || err == io.EOF || errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
 		return err
 	}
@@ -200,41 +200,41 @@ func (s *session) judge(err error) error {
 	if errors.As(err, &status) && status.FxCode() != sftp.ErrSSHFxConnectionLost && status.FxCode() != sftp.ErrSSHFxNoConnection {
 		return err
 	}
-	s.kill(err)
+	c.kill(err)
 	return fmt.Errorf("%w: %w", errLost, err)
 }
 
 // open opens a file. A handle that comes too late is closed.
-func (s *session) open(ctx context.Context, path string, flags int) (*sftp.File, error) {
-	return ask(ctx, s, s.time.answer, func() (*sftp.File, error) { return s.ftp.OpenFile(path, flags) },
+func (c *session) open(ctx context.Context, path string, flags int) (*sftp.File, error) {
+	return ask(ctx, c, c.time.answer, func() (*sftp.File, error) { return c.ftp.OpenFile(path, flags) },
 		func(f *sftp.File) { _ = f.Close() })
 }
 
 // lstat looks at a name and follows no symbolic link.
-func (s *session) lstat(ctx context.Context, path string) (fs.FileInfo, error) {
-	return ask(ctx, s, s.time.answer, func() (fs.FileInfo, error) { return s.ftp.Lstat(path) }, nil)
+func (c *session) lstat(ctx context.Context, path string) (fs.FileInfo, error) {
+	return ask(ctx, c, c.time.answer, func() (fs.FileInfo, error) { return c.ftp.Lstat(path) }, nil)
 }
 
 // fsync makes a file or a folder durable. Without the extension it does
 // nothing: Promises tells.
-func (s *session) fsync(ctx context.Context, f *sftp.File) error {
-	if !s.has("fsync@openssh.com") {
+func (c *session) fsync(ctx context.Context, f *sftp.File) error {
+	if !c.has("fsync@openssh.com") {
 		return nil
 	}
-	_, err := ask(ctx, s, s.time.sync, func() (struct{}, error) { return struct{}{}, f.Sync() }, nil)
+	_, err := ask(ctx, c, c.time.sync, func() (struct{}, error) { return struct{}{}, f.Sync() }, nil)
 	return err
 }
 
 // syncFolder makes the names in a folder durable. OpenSSH opens a folder as a
 // file and gives its handle to fsync(2).
-func (s *session) syncFolder(ctx context.Context, path string) error {
-	if !s.has("fsync@openssh.com") {
+func (c *session) syncFolder(ctx context.Context, path string) error {
+	if !c.has("fsync@openssh.com") {
 		return nil
 	}
-	f, err := s.open(ctx, path, 0)
+	f, err := c.open(ctx, path, 0)
 	if err != nil {
 		return err
 	}
-	err = s.fsync(ctx, f)
-	return errors.Join(err, s.do(ctx, f.Close))
+	err = c.fsync(ctx, f)
+	return errors.Join(err, c.do(ctx, f.Close))
 }

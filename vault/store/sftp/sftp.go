@@ -42,10 +42,7 @@ package sftp
 import (
 	"context"
 	"errors"
-	"net"
-	"net/url"
 	"os"
-	"strconv"
 	"strings"
 	"sync"
 
@@ -102,7 +99,7 @@ func open(a address.Address, o address.Options, here *local) (*SFTP, error) {
 	switch {
 	case a.Host == "" || strings.HasPrefix(a.Host, "-"):
 		return nil, bad("it names no host", "Write sftp://user@host/path.")
-	case a.Path == "" || a.Path == "/":
+	case a.Path == "":
 		return nil, bad("it names no folder", "Write sftp://user@host/path, or sftp://user@host/~/path for one below the home folder.")
 	case strings.ContainsRune(a.Path, 0):
 		return nil, bad("its path holds a NUL byte", "Write another one.")
@@ -126,32 +123,7 @@ func open(a address.Address, o address.Options, here *local) (*SFTP, error) {
 }
 
 // String gives the place as a URL.
-func (s *SFTP) String() string {
-	u := url.URL{Scheme: address.SFTP, Host: s.addr.Host, Path: s.addr.Path}
-	if strings.Contains(s.addr.Host, ":") {
-		u.Host = "[" + s.addr.Host + "]"
-	}
-	if s.addr.Port != 0 {
-		u.Host = net.JoinHostPort(s.addr.Host, strconv.Itoa(s.addr.Port))
-	}
-	if s.addr.User != "" {
-		u.User = url.User(s.addr.User)
-	}
-	if below, ok := s.belowHome(); ok {
-		u.Path = "/~/" + below
-	}
-	return u.String()
-}
-
-// belowHome tells whether the path is one below the home folder.
-func (s *SFTP) belowHome() (path string, ok bool) {
-	p := s.addr.Path
-	if below, ok := strings.CutPrefix(p, "/~/"); ok {
-		return below, true
-	}
-	p = strings.TrimPrefix(p, "~/")
-	return p, !strings.HasPrefix(p, "/")
-}
+func (s *SFTP) String() string { return s.addr.String() }
 
 // Close ends the connection. Readers and writers that are open fail.
 func (s *SFTP) Close() error {

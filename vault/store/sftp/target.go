@@ -199,21 +199,14 @@ func (t *target) knownFiles(s *sshconf.Settings, option string, usual []string) 
 	return files, nil
 }
 
-// proxies reads ProxyJump and ProxyCommand; of both the first one applies.
-func (t *target) proxies(s *sshconf.Settings) error {
-	jump, jumps := s.First("ProxyJump")
-	command, commands := s.First("ProxyCommand")
-	switch {
-	case jumps && (!commands || jump.Nth < command.Nth):
-		if !strings.EqualFold(jump.Text, "none") {
-			t.jump = strings.Split(jump.Text, ",")
-		}
-	case commands && !strings.EqualFold(command.Text, "none"):
-		line, err := expand(command, map[byte]string{'h': t.host, 'n': t.alias, 'p': strconv.Itoa(t.port), 'r': t.user}, nil)
-		t.command = line
-		return err
+// proxies reads ProxyJump and ProxyCommand.
+func (t *target) proxies(s *sshconf.Settings) (err error) {
+	jump, command := s.Proxy()
+	t.jump = jump
+	if command.Text != "" {
+		t.command, err = expand(command, map[byte]string{'h': t.host, 'n': t.alias, 'p': strconv.Itoa(t.port), 'r': t.user}, nil)
 	}
-	return nil
+	return err
 }
 
 // addr gives host:port.

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 
@@ -191,7 +192,7 @@ func (c *counted) WriteAt(p []byte, off int64) (int, error) {
 	full := c.s.quota > 0 && c.s.used > c.s.quota
 	c.s.mu.Unlock()
 	if full {
-		return 0, sftp.ErrSSHFxFailure
+		return 0, errors.New("\x1b]0;owned\a\x1b[2J" + strings.Repeat("no ", 1000))
 	}
 	return c.File.WriteAt(p, off)
 }

@@ -9,6 +9,7 @@ import (
 	"hash"
 	"io/fs"
 	"os"
+	"path"
 	"sync"
 	"time"
 
@@ -72,6 +73,9 @@ type handle struct {
 	stray []string // files whose making was not answered
 }
 
+// errGone says that somebody else removed the temporary file.
+var errGone = errors.New("its temporary file was removed from the server while it was written")
+
 // begin makes the temporary file.
 func (w *writer) begin(ctx context.Context, c *session, _ bool) error {
 	if err := w.s.publishing(ctx, c); err != nil {
@@ -95,15 +99,15 @@ func (w *writer) begin(ctx context.Context, c *session, _ bool) error {
 
 func (w *writer) makeTemp(ctx context.Context, c *session) error {
 	dir, _ := split(w.name)
-	path := c.at(dir) + "/" + store.TempPrefix + rand.Text()
-	f, err := c.open(ctx, path, os.O_WRONLY|os.O_CREATE|os.O_EXCL)
+	temp := path.Join(c.at(dir), store.TempPrefix+rand.Text())
+	f, err := c.open(ctx, temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL)
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
-			w.file.stray = append(w.file.stray, path)
+			w.file.stray = append(w.file.stray, temp)
 		}
 		return w.s.full(ctx, c, 0, err)
 	}
-	w.file.on, w.file.f, w.file.path = c, f, path
+	w.file.on, w.file.f, w.file.path = c, f, temp
 	return c.do(ctx, func() error { return f.Chmod(fileMode) })
 }
 
@@ -116,6 +120,9 @@ func (h *handle) use(ctx context.Context, c *session) (*sftp.File, error) {
 		return h.f, nil
 	}
 	f, err := c.open(ctx, h.path, os.O_WRONLY)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, errGone
+	}
 	if err != nil {
 		return nil, err
 	}

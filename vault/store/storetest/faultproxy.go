@@ -63,6 +63,7 @@ func FaultAnswering(status int, body string) FaultRule {
 type FaultOptions struct {
 	RootCAs *x509.CertPool // of the server; nil means the system's
 	Plain   bool           // speak http to the clients, not https
+	Hide    []string       // headers that answers lose, as of a service that does not have them; prefixes of names
 }
 
 // FaultProxy is a reverse proxy in the test's process, before a real server.
@@ -76,6 +77,7 @@ type FaultProxy struct {
 	client *http.Transport
 	server *httptest.Server
 	ended  context.Context // of the test: what stalls ends with it
+	hide   []string
 
 	mu    sync.Mutex
 	rules []*faultState
@@ -98,7 +100,7 @@ func NewFaultProxy(t TB, target string, o FaultOptions) *FaultProxy {
 		t.Fatalf("fault proxy: the server's URL %q: %v", target, err)
 	}
 	ended, end := context.WithCancel(context.Background())
-	p := &FaultProxy{target: u, ended: ended, done: map[Fault]int{}, client: &http.Transport{
+	p := &FaultProxy{target: u, hide: o.Hide, ended: ended, done: map[Fault]int{}, client: &http.Transport{
 		TLSClientConfig:   &tls.Config{RootCAs: o.RootCAs, MinVersion: tls.VersionTLS12},
 		DisableKeepAlives: true, DisableCompression: true}}
 	p.server = httptest.NewUnstartedServer(http.HandlerFunc(p.serve))

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -96,7 +97,8 @@ func (p *FaultProxy) pass(w http.ResponseWriter, r *http.Request, line int) {
 // headers are the server's, but that places of its own become the proxy's.
 func (p *FaultProxy) headers(to http.Header, resp *http.Response) {
 	for k, v := range resp.Header {
-		if k != "Connection" {
+		hidden := func(start string) bool { return strings.HasPrefix(strings.ToLower(k), strings.ToLower(start)) }
+		if k != "Connection" && !slices.ContainsFunc(p.hide, hidden) {
 			to[k] = v
 		}
 	}

@@ -48,7 +48,7 @@ func behind(t *testing.T) (*seen, *FaultProxy, *http.Client) {
 	p := NewFaultProxy(t, server.URL, FaultOptions{RootCAs: ca.Pool})
 	tr := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: p.CA.Pool}, DisableCompression: true}
 	t.Cleanup(tr.CloseIdleConnections)
-	return s, p, &http.Client{Transport: tr, Timeout: 500 * time.Millisecond}
+	return s, p, &http.Client{Transport: tr, Timeout: 2 * time.Second}
 }
 
 // ask sends 2000 bytes and gives the answer's body as far as it came.
@@ -172,7 +172,7 @@ func TestCutProxy(t *testing.T) {
 			return "", err
 		}
 		defer c.Close()
-		if err := c.SetDeadline(time.Now().Add(500 * time.Millisecond)); err != nil {
+		if err := c.SetDeadline(time.Now().Add(2 * time.Second)); err != nil {
 			return "", err
 		}
 		go func() {

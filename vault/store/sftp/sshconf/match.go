@@ -84,7 +84,7 @@ func matchHosts(host string, patterns []string) bool {
 // first that fails decides.
 func (r *reader) match(words []string) (bool, error) {
 	if len(words) == 0 {
-		return false, errors.New("Match without a criterion")
+		return false, errors.New("without a criterion: Match")
 	}
 	if strings.EqualFold(words[0], "all") && len(words) == 1 {
 		return true, nil
@@ -97,7 +97,7 @@ func (r *reader) match(words []string) (bool, error) {
 			return false, err
 		}
 		if len(words) == 0 {
-			return false, fmt.Errorf("Match %s without a pattern", name)
+			return false, fmt.Errorf("without a pattern: Match %s", name)
 		}
 		if matchHosts(value, strings.Split(words[0], ",")) == not {
 			return false, nil

@@ -30,7 +30,7 @@ type Value struct {
 	Args []string
 	File string
 	Line int
-	Nth  int // settings are counted in the order in which they apply
+	nth  int // settings are counted in the order in which they apply
 }
 
 // At gives the file and line.
@@ -80,6 +80,22 @@ func (s *Settings) First(option string) (Value, bool) {
 // All gives every value, in order.
 func (s *Settings) All(option string) []Value { return s.values[strings.ToLower(option)] }
 
+// Proxy gives what a connection goes through: hosts to jump over or a command,
+// whichever of both is set first; neither when that says none.
+func (s *Settings) Proxy() (jump []string, command Value) {
+	j, jumps := s.First("ProxyJump")
+	c, commands := s.First("ProxyCommand")
+	switch {
+	case jumps && (!commands || j.nth < c.nth):
+		if !strings.EqualFold(j.Text, "none") {
+			jump = strings.Split(j.Text, ",")
+		}
+	case commands && !strings.EqualFold(c.Text, "none"):
+		command = c
+	}
+	return jump, command
+}
+
 // reader evaluates files for one host.
 type reader struct {
 	src        Source
@@ -124,7 +140,7 @@ func (r *reader) file(name string, active bool, depth int) error {
 				at.Text = strings.TrimSpace(rest) // ssh takes the line as it is
 			}
 			if active && at.Text != "" {
-				at.Nth = r.out.n
+				at.nth = r.out.n
 				r.out.n++
 				r.out.values[key] = append(r.out.values[key], at)
 			}

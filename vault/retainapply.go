@@ -1,0 +1,224 @@
+package vault
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"pgvault/fault"
+	"pgvault/vault/archive"
+	"pgvault/vault/job"
+	"pgvault/vault/retention"
+)
+
+// ApplyRetention applies the plan it was given: takes marks away from what
+// is kept now, marks what no rule keeps, and removes what was marked and
+// whose grace is over. confirm is the number that a person typed, or the
+// plan's own for who was not asked. All is decided from scratch first: where
+// that comes to something else, nothing is done. tell is called after each
+// step that was taken.
+//
+// A place that fails keeps its copy; the error is then fault.Partial, and the
+// next deletion finishes it.
+func (v *Vault) ApplyRetention(ctx context.Context, p *RetentionPlan, confirm int, tell func(Verdict)) error {
+	if err := v.writable(); err != nil {
+		return err
+	}
+	vf, err := v.vaultFile(ctx, nil)
+	if err != nil {
+		return err
+	}
+	unlock, err := job.Lock(v.lockDir(), vf.ID[:12]+"-retention", "retention", "")
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	now, err := v.planRetention(ctx, p.names, nil)
+	if err != nil {
+		return err
+	}
+	if err := p.unfit(now, confirm); err != nil {
+		return err
+	}
+	done, err := v.takeSteps(ctx, now, tell)
+	if len(done) > 0 || err != nil {
+		what := "all"
+		if len(p.names) > 0 {
+			what = fmt.Sprint(len(p.names), " databases")
+		}
+		err = v.audited(ctx, "retention", what, done.String()+fmt.Sprintf(", kept %d", len(now.Verdicts)-done[retention.StepRemove]), err)
+	}
+	if err == nil {
+		v.rememberRetention(now)
+	}
+	return err
+}
+
+// unfit is why the plan, which was confirmed with a number, is not applied.
+func (p *RetentionPlan) unfit(now *RetentionPlan, confirm int) error {
+	same := slices.EqualFunc(p.Verdicts, now.Verdicts, func(a, b Verdict) bool { return a.ID == b.ID && a.Database == b.Database && a.Step == b.Step })
+	refused := func(what, why, do string) error {
+		return &fault.Error{Op: "retention", What: what, Why: why, Left: "nothing was marked or removed", Do: do, Code: fault.Refused}
+	}
+	switch {
+	case now.Refused != "" && !now.lost:
+		return refused("retention does nothing now", now.Refused, now.Do)
+	case !same:
+		return refused("the archives are not as the plan found them", "some were added, removed or pinned meanwhile", "look again: pgvault retention")
+	case confirm != now.Confirm():
+		return refused("the number does not confirm the plan", fmt.Sprintf("%d archives would be marked or removed, %d was typed", now.Confirm(), confirm),
+			fmt.Sprintf("pgvault retention --apply --confirm %d", now.Confirm()))
+	}
+	return nil
+}
+
+// taken counts the steps that were taken.
+type taken map[retention.Step]int
+
+func (t taken) String() string {
+	return fmt.Sprintf("marked %d, unmarked %d, gone %d", t[retention.StepMark], t[retention.StepUnmark], t[retention.StepRemove])
+}
+
+// takeSteps unmarks before it marks and removes, so that what is to stay is
+// safe first.
+func (v *Vault) takeSteps(ctx context.Context, p *RetentionPlan, tell func(Verdict)) (taken, error) {
+	done := taken{}
+	var failed []error
+	for _, step := range []retention.Step{retention.StepUnmark, retention.StepMark, retention.StepRemove} {
+		for _, one := range p.Verdicts {
+			if one.Step != step {
+				continue
+			}
+			if err := ctx.Err(); err != nil {
+				return done, err
+			}
+			if err := v.takeStep(ctx, one); err != nil {
+				failed = append(failed, err)
+				continue
+			}
+			done[step]++
+			if tell != nil {
+				tell(one)
+			}
+		}
+	}
+	if len(failed) == 0 {
+		return done, nil
+	}
+	first := fault.As(failed[0])
+	return done, &fault.Error{Op: "retention", What: fmt.Sprintf("%d archives could not be dealt with", len(failed)), Why: first.Error(), Left: "these are as they were; " + done.String(),
+		Do: orElse(first.Do, "run it again"), Code: fault.Partial, Err: errors.Join(failed...)}
+}
+
+func (v *Vault) takeStep(ctx context.Context, one Verdict) error {
+	key := one.Database + "/" + one.ID
+	switch one.Step {
+	case retention.StepRemove:
+		plan, err := v.PlanDelete(ctx, key)
+		if err != nil {
+			return err
+		}
+		return v.Delete(ctx, plan)
+	case retention.StepUnmark:
+		return v.expire(ctx, key, nil)
+	}
+	now := v.now().UTC()
+	until := one.Until.UTC()
+	if until.Before(now) { // no grace at all
+		until = now
+	}
+	return v.expire(ctx, key, &archive.Expiry{Archive: one.ID, At: now, By: who(), NotBefore: until, Reasons: one.Reasons})
+}
+
+// expire marks an archive in every place that has it, or with nil takes the
+// marks away.
+func (v *Vault) expire(ctx context.Context, key string, e *archive.Expiry) error {
+	there, err := v.whereabouts(ctx, key)
+	if err != nil {
+		return err
+	}
+	at := archive.Folder(v.c.Name, there.database, there.id)
+	var errs []error
+	for _, r := range there.replies {
+		switch {
+		case r.err != nil:
+			errs = append(errs, r.err)
+		case !r.value.whole():
+		case e == nil:
+			errs = append(errs, archive.Unexpire(ctx, r.Store, at))
+		default:
+			n, err := v.note(ctx, r.Store, r.value)
+			if err == nil {
+				e.Manifest = n.Manifest
+				err = archive.MarkExpiry(ctx, r.Store, at, *e)
+			}
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// KeepMarked takes the mark of an archive away: its grace begins anew if no
+// rule keeps it at the next run; a pin keeps it for good. id is an archive's
+// id, or database/id.
+func (v *Vault) KeepMarked(ctx context.Context, id string) error {
+	if err := v.writable(); err != nil {
+		return err
+	}
+	return v.audited(ctx, "retention", id, "the mark was taken away", v.expire(ctx, id, nil))
+}
+
+// retained is what the last run of retention saw in each place, so that a
+// listing that was cut short is noticed.
+type retained map[string][]string // by the place's key: archives, sorted
+
+func (v *Vault) retainedPath() string {
+	return filepath.Join(v.c.StateDir, "retention", v.c.Name+".json")
+}
+
+// lastRetention is nil where nothing is remembered.
+func (v *Vault) lastRetention() retained {
+	src, err := os.ReadFile(v.retainedPath())
+	var r retained
+	if err != nil || json.Unmarshal(src, &r) != nil {
+		return nil
+	}
+	return r
+}
+
+// lost counts the archives that were in a place at the last run and are not
+// listed now, if they are too many to have been deleted by hand.
+func (r retained) lost(place string, keys []string) int {
+	n := 0
+	for _, k := range r[place] {
+		if _, there := slices.BinarySearch(keys, k); !there {
+			n++
+		}
+	}
+	if n <= retention.Few || float64(n) <= retention.Share*float64(len(r[place])) {
+		return 0
+	}
+	return n
+}
+
+// rememberRetention keeps what is left. Where it cannot be written, the next
+// run has less to compare with.
+func (v *Vault) rememberRetention(p *RetentionPlan) {
+	gone := map[string]bool{}
+	for _, one := range p.Verdicts {
+		if one.Step == retention.StepRemove {
+			gone[one.Database+"/"+one.ID] = true
+		}
+	}
+	r := retained{}
+	for place, keys := range p.known {
+		r[place] = slices.DeleteFunc(slices.Clone(keys), func(k string) bool { return gone[k] })
+	}
+	if src, err := json.Marshal(r); err == nil {
+		_ = v.writeState(v.retainedPath(), src)
+	}
+}
