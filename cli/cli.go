@@ -198,7 +198,7 @@ func (p *program) show(ctx context.Context, s *session) error {
 			NoColor: noColor, ASCII: s.conf.UI.ASCII || !utf8Locale(), Mouse: s.conf.UI.Mouse,
 			UTC: s.conf.UI.Times == "utc", ReadOnly: p.readOnly, SlowLine: os.Getenv("SSH_TTY") != "", Identity: p.identities,
 			Command: p.anywhere,
-			Setup:   &setup.Desk{Path: path, Vault: s.vault, Program: setup.Program{Version: Version, StateDir: config.StateDir(s.conf.File), Colours: !noColor, Mouse: s.conf.UI.Mouse}},
+			Setup:   &setup.Desk{Path: path, Vault: s.vault, Program: setup.Program{Version: Version, StateDir: config.StateDir(s.conf.File), Colours: !noColor, Mouse: s.conf.UI.Mouse, Starts: p.starter(s.conf)}},
 			AtSetup: !first, Say: say, Again: &again,
 		})
 		if err != nil || again == "" {

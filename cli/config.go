@@ -12,6 +12,7 @@ import (
 	"pgvault/fault"
 	"pgvault/pg"
 	"pgvault/safetext"
+	"pgvault/setup"
 	"pgvault/vault/archive"
 	"pgvault/vault/store/address"
 )
@@ -83,7 +84,7 @@ func (p *program) configCheck(cmd *cobra.Command, _ []string) error {
 	_, err = archive.LoadSigner(s.conf.Keys.SigningKey)
 	report("signing key", err, s.conf.Keys.SigningKey)
 	for _, place := range s.conf.Places {
-		_, err := openPlace(cmd.Context(), place, config.StateDir(s.conf.File))
+		_, err := setup.OpenPlace(cmd.Context(), place, config.StateDir(s.conf.File))
 		report("place", err, placeDoes(s.conf, place))
 	}
 	p.checkTell(s.conf, report)

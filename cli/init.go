@@ -13,20 +13,22 @@ import (
 	"pgvault/fault"
 	"pgvault/safetext"
 	"pgvault/setup"
+	"pgvault/vault/store/address"
 )
 
 // initOptions is what init was given.
 type initOptions struct {
-	place      string
-	recipients []string
-	databases  []string
-	allowOne   bool
+	place       string
+	credentials string
+	recipients  []string
+	databases   []string
+	allowOne    bool
 }
 
 func (p *program) initCmd() *cobra.Command {
 	var o initOptions
 	cmd := &cobra.Command{
-		Use:   "init --place file:/DIR --recipient R... [--database NAME|CONNINFO]...",
+		Use:   "init --place URL --recipient R... [--database NAME|CONNINFO]...",
 		Short: "Write a configuration, a signing key and an empty vault; asks nothing",
 		Long: "Writes config.toml, recipients.txt and signing_key beside each other and makes the\n" +
 			"vault. A configuration that is there already is never overwritten. A recipient is an\n" +
@@ -38,7 +40,8 @@ func (p *program) initCmd() *cobra.Command {
 		RunE:    func(cmd *cobra.Command, _ []string) error { return p.init(cmd, o) },
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.place, "place", "", "where archives lie: file:/DIR (default: BACKUP_DIR)")
+	f.StringVar(&o.place, "place", "", "where archives lie: "+address.Forms+" (default: BACKUP_DIR)")
+	f.StringVar(&o.credentials, "credentials", "", "where the place's credentials come from: profile:NAME, file:PATH, systemd:NAME or instance; never a secret itself")
 	f.StringArrayVar(&o.recipients, "recipient", nil, "age1…, ssh-ed25519 …, or a file of them; may be repeated")
 	f.StringArrayVar(&o.databases, "database", nil, "a database's name, or a conninfo string (default: DB_DATABASE, else all of the server)")
 	f.BoolVar(&o.allowOne, "allow-one-recipient", false, "accept a single recipient: lose its key and all is lost")
@@ -97,13 +100,18 @@ func (o initOptions) values(path string) (config.Values, *setup.Recipients, erro
 		o.place = os.Getenv("BACKUP_DIR")
 	}
 	if o.place == "" {
-		return v, nil, usage("--place is needed: where the archives are to lie, such as file:/backup")
+		return v, nil, usage("--place is needed: where the archives are to lie, such as file:/backup or s3://bucket/prefix")
 	}
 	place, err := setup.ParsePlace(o.place)
 	if err != nil {
 		return v, nil, err
 	}
-	v.Places = []config.Place{{Name: "disk", URL: place}}
+	at, err := config.CheckPlace(config.Place{URL: place, Credentials: o.credentials})
+	if err != nil {
+		return v, nil, err
+	}
+	at.Name = setup.PlaceName(place)
+	v.Places = []config.Place{at}
 	for _, d := range o.databases {
 		if strings.Contains(d, "://") || strings.Contains(d, "=") {
 			v.Conninfo = d

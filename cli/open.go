@@ -6,10 +6,8 @@ import (
 
 	"pgvault/config"
 	"pgvault/fault"
+	"pgvault/setup"
 	"pgvault/vault"
-	"pgvault/vault/store"
-	"pgvault/vault/store/address"
-	"pgvault/vault/store/kinds"
 )
 
 // session is a configuration and the vault it describes.
@@ -81,19 +79,8 @@ func (p *program) vaultConfig(conf *config.Config) vault.Config {
 	}
 	for _, place := range conf.Places {
 		at := vault.Place{Name: place.Name, ReadBack: vault.ReadBack(place.ReadBack), MinFree: int64(place.MinFree)}
-		at.Store, at.Err = openPlace(context.Background(), place, c.StateDir)
+		at.Store, at.Err = setup.OpenPlace(context.Background(), place, c.StateDir)
 		c.Places = append(c.Places, at)
 	}
 	return c
-}
-
-// openPlace opens a place as the configuration describes it; nothing is
-// connected yet. Who may only look trusts the folder of the user whose vault
-// it is.
-func openPlace(ctx context.Context, place config.Place, state string) (store.Store, error) {
-	o := address.Options{Credentials: place.Credentials, ObjectLock: place.ObjectLock}
-	if owner, _, ok := vault.StateOwner(state); ok && owner != os.Geteuid() {
-		o.Owner = &owner
-	}
-	return kinds.Parse(ctx, place.URL, o, int64(place.Limit))
 }

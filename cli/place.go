@@ -14,6 +14,7 @@ import (
 	"pgvault/fault"
 	"pgvault/nearest"
 	"pgvault/safetext"
+	"pgvault/setup"
 	"pgvault/vault"
 	"pgvault/vault/store/address"
 	"pgvault/vault/store/kinds"
@@ -196,7 +197,7 @@ func (p *program) testOne(ctx context.Context, s *session, place config.Place, o
 	if !p.json {
 		fmt.Fprintf(p.stdout, "%s\n", safetext.Line(a.String()))
 	}
-	at, err := openPlace(ctx, place, config.StateDir(s.conf.File))
+	at, err := setup.OpenPlace(ctx, place, config.StateDir(s.conf.File))
 	if err == nil {
 		err = vault.TestPlace(ctx, at, vault.PlaceTest{At: a, Lock: place.ObjectLock, MinFree: int64(place.MinFree), Clean: o.clean}, out.sink)
 		if cerr := kinds.Close(at); err == nil {

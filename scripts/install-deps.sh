@@ -36,6 +36,7 @@ test)
 	want_sshd
 	want nodejs node
 	want npm npm
+	want systemd systemd-analyze
 	;;
 lint)
 	want shellcheck shellcheck

@@ -11,6 +11,7 @@ import (
 	"pgvault/fault"
 	"pgvault/guide"
 	"pgvault/vault/archive"
+	"pgvault/vault/store/address"
 )
 
 // draftName is the file of a set-up that was left, in the state folder.
@@ -35,7 +36,7 @@ func LoadDraft(stateDir string) (guide.Draft, bool) {
 func SaveDraft(stateDir string, d guide.Draft) error {
 	d.Texts = maps.Clone(d.Texts)
 	for key, text := range d.Texts {
-		if archive.HoldsSecret(text) || key == keyServer && hasPassword(text) {
+		if archive.HoldsSecret(text) || key == keyServer && hasPassword(text) || unfit(key, text) {
 			delete(d.Texts, key) // pasted into the wrong field: it is not kept either
 		}
 	}
@@ -59,6 +60,19 @@ func SaveDraft(stateDir string, d guide.Draft) error {
 		return errors.Join(draftFault(stateDir, err), os.Remove(temp.Name()))
 	}
 	return nil
+}
+
+// unfit tells whether a place or its credentials are not what they ought to
+// be: then they may hold a secret.
+func unfit(key, text string) bool {
+	switch key {
+	case keyPlace:
+		_, err := ParsePlace(text)
+		return err != nil
+	case keyCredential: // every form is one of S3's
+		return address.CheckCredentials(address.S3, text) != nil
+	}
+	return false
 }
 
 // DropDraft forgets the draft.

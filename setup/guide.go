@@ -54,6 +54,7 @@ const (
 	keyHoldFile   = "hold-file"
 	keyHoldPaste  = "hold-paste"
 	keyPlace      = "place"
+	keyCredential = "credentials"
 	keyVault      = "vault"
 	keyLabel      = "label"
 	keyKeep       = "keep"
@@ -237,7 +238,7 @@ func (s *steps) values(v *guide.Values) (config.Values, *Recipients, error) {
 	if err != nil {
 		return out, nil, err
 	}
-	place, err := ParsePlace(v.Get(keyPlace))
+	place, err := s.place(v)
 	if err != nil {
 		return out, nil, err
 	}
@@ -251,7 +252,7 @@ func (s *steps) values(v *guide.Values) (config.Values, *Recipients, error) {
 	}
 	out = config.Values{
 		VaultName: v.Get(keyVault), Label: v.Get(keyLabel), Service: set.Service, Conninfo: set.Conninfo, AllowOneRecipient: v.Yes(keyAllowOne),
-		MaxAge: age, Keep: &keep, Places: []config.Place{{Name: "disk", URL: place}},
+		MaxAge: age, Schedule: often(age / 2), Keep: &keep, Places: []config.Place{place},
 	}
 	if v.Get(keyWhich) == "some" {
 		out.Databases = v.List(keyDatabases)
@@ -261,11 +262,30 @@ func (s *steps) values(v *guide.Values) (config.Values, *Recipients, error) {
 	return Beside(s.w.Path, out), r, nil
 }
 
+// place is the place that was named, as the configuration has it.
+func (s *steps) place(v *guide.Values) (config.Place, error) {
+	url, err := ParsePlace(v.Get(keyPlace))
+	if err != nil {
+		return config.Place{}, err
+	}
+	p := config.Place{URL: url}
+	if _, here := hereFolder(url); !here {
+		p.Credentials = v.Get(keyCredential)
+	}
+	if p, err = config.CheckPlace(p); err != nil {
+		return p, err
+	}
+	p.Name = PlaceName(url)
+	return p, nil
+}
+
 // forbidden is where no identity may be saved.
 func (s *steps) forbidden(v *guide.Values) Forbidden {
 	f := Forbidden{s.w.StateDir, filepath.Dir(s.w.Path)}
-	if place, err := ParsePlace(v.Get(keyPlace)); err == nil && v.Get(keyPlace) != "" {
-		f = append(f, PlaceFolder(place))
+	if place, err := ParsePlace(v.Get(keyPlace)); err == nil {
+		if folder, here := hereFolder(place); here {
+			f = append(f, folder)
+		}
 	}
 	return f
 }

@@ -3,12 +3,14 @@ package setup
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 
 	"pgvault/config"
 	"pgvault/fault"
 	"pgvault/guide"
+	"pgvault/timer"
 	"pgvault/vault"
 )
 
@@ -16,8 +18,8 @@ import (
 func (s *steps) when() guide.Step {
 	return guide.Step{
 		Key: "when", Name: "When", Question: "How old may the newest backup be?", Enter: "write and back up",
-		Text: "Older than this is LATE, and shown red. Nothing starts by itself until you install one of these.",
-		Why:  "pgvault has no schedule of its own yet: cron or a systemd timer starts it. What it does by itself is tell when the newest good backup is too old, whether a run failed or none was started.",
+		Text: "Older than this is LATE, and shown red. A schedule to match is written; a timer starts it: pgvault timer install.",
+		Why:  "The schedule says when; a systemd timer, cron or pgvault timer run starts what is due. Without them, what pgvault does by itself is tell when the newest good backup is too old, whether a run failed or none was started.",
 		Fields: []guide.Field{
 			{Key: keyMaxAge, Label: "at most", Kind: guide.Text, Default: "1d", Hint: "1d, 12h, 1w", Valid: func(_ *guide.Values, value []byte) guide.Line {
 				if _, err := config.ParseDuration(string(value)); err != nil {
@@ -63,12 +65,20 @@ func (s *steps) starter(v *guide.Values) (Starter, error) {
 	if err != nil {
 		return Starter{}, err
 	}
-	return NewStarter(s.w.Program, s.w.Path, s.w.User, age), nil
+	dir := filepath.Dir(s.w.Path)
+	plan := timer.Plan{Name: "pgvault", Program: s.w.Program, Args: []string{"--config", s.w.Path}, User: s.w.User, Read: []string{s.w.Path},
+		CredentialDir: filepath.Join(dir, "credentials"), EnvFile: filepath.Join(dir, "environment")}
+	for _, folder := range []string{s.w.StateDir, v.Get(keyPlace)} {
+		if filepath.IsAbs(folder) {
+			plan.Write = append(plan.Write, folder)
+		}
+	}
+	return NewStarter(plan, age)
 }
 
 func units(st Starter) string {
-	return "# /etc/systemd/system/pgvault-backup.service\n" + st.Service + "\n# /etc/systemd/system/pgvault-backup.timer\n" + st.Timer +
-		"\n# then: systemctl enable --now pgvault-backup.timer\n"
+	return "# /etc/systemd/system/pgvault.service\n" + st.Service + "\n# /etc/systemd/system/pgvault.timer\n" + st.Timer +
+		"\n# then: systemctl daemon-reload; systemctl enable --now pgvault.timer\n"
 }
 
 func (s *steps) showWhen(v *guide.Values) []guide.Section {
@@ -85,8 +95,9 @@ func (s *steps) showWhen(v *guide.Values) []guide.Section {
 	}
 	files := Beside(s.w.Path, config.Values{})
 	return []guide.Section{
+		{Label: "schedule", Lines: []guide.Line{{Text: st.Schedule + ": twice in the time you allow; change it with schedule = …"}}},
 		{Label: "crontab", Lines: text(st.Crontab)},
-		{Label: "timer", Lines: []guide.Line{{Text: "s copies pgvault-backup.service and pgvault-backup.timer"}}},
+		{Label: "timer", Lines: []guide.Line{{Text: "then: pgvault timer install; or s copies pgvault.service and pgvault.timer"}}},
 		{Label: "writes", Lines: []guide.Line{{Text: s.w.Path}, {Text: files.RecipientsFile}, {Text: files.SigningKey + "  (signs each archive; opens none)"},
 			{Text: fmt.Sprintf("the vault %q in %s", v.Get(keyVault), v.Get(keyPlace))}}},
 	}

@@ -166,12 +166,13 @@ func chosenOf(v *guide.Values, srv *Server) []string {
 func (s *steps) places() guide.Step {
 	return guide.Step{
 		Key: "places", Name: "Places", Question: "Where are the archives to lie?",
-		Text:    "A folder on this machine: best on another disk than the server's, or on a share that is mounted here.",
-		Why:     "An archive on the server's own disk survives a DROP TABLE, but not the disk. What is written there is encrypted: whoever runs the share cannot read it.",
+		Text:    "A folder on this machine, best on another disk than the server's; or a bucket (s3://, gs://, azblob://) or a folder over SSH (sftp://). More places can be added later.",
+		Why:     "An archive on the server's own disk survives a DROP TABLE, but not the disk. What is written is encrypted before it leaves this machine: whoever runs the share or the service cannot read it.",
 		Loading: "asking the server for sizes",
 		Load:    func(ctx context.Context, v *guide.Values, _ guide.Talk) error { _, err := s.server(ctx, v); return err },
 		Fields: []guide.Field{
-			{Key: keyPlace, Label: "folder", Kind: guide.Path, Hint: "/srv/backup"},
+			{Key: keyPlace, Label: "place", Kind: guide.Path, Hint: "/srv/backup, s3://bucket/prefix?region=eu-central-1, sftp://user@host/path"},
+			{Key: keyCredential, Label: "credentials", Kind: guide.Text, Optional: true, When: far, Hint: "profile:NAME, file:PATH, systemd:NAME, instance; empty: where its own clients look"},
 			{Key: keyVault, Label: "vault name", Kind: guide.Text, Default: "main"},
 			{Key: keyLabel, Label: "label", Kind: guide.Text, Optional: true, Hint: "PROD: shown inverse on every page"},
 		},
@@ -185,9 +186,27 @@ func (s *steps) places() guide.Step {
 			if err := stopAt(s.checkPlace(ctx, v)); err != nil {
 				return err
 			}
-			return checkNames(v)
+			if err := checkNames(v); err != nil {
+				return err
+			}
+			p, err := s.place(v)
+			if err != nil {
+				return err
+			}
+			return TryPlace(ctx, p)
 		},
+		Doing: "trying the place",
 	}
+}
+
+// far tells whether the place that was named lies over a network.
+func far(v *guide.Values) bool {
+	url, err := ParsePlace(v.Get(keyPlace))
+	if err != nil {
+		return false
+	}
+	_, here := hereFolder(url)
+	return !here
 }
 
 func (s *steps) checkPlace(ctx context.Context, v *guide.Values) []vault.Check {
@@ -195,7 +214,11 @@ func (s *steps) checkPlace(ctx context.Context, v *guide.Values) []vault.Check {
 	if err != nil {
 		return []vault.Check{wrong(err)}
 	}
-	return CheckPlace(ctx, v.Get(keyPlace), v.Get(keyVault), &srv.Survey, srv.Bytes(chosenOf(v, srv)))
+	p := config.Place{URL: v.Get(keyPlace)}
+	if far(v) {
+		p.Credentials = v.Get(keyCredential)
+	}
+	return CheckPlace(ctx, p, v.Get(keyVault), &srv.Survey, srv.Bytes(chosenOf(v, srv)))
 }
 
 // checkNames lets the configuration's own rules judge vault name and label.

@@ -195,7 +195,7 @@ func TestGuideToAProvenBackup(t *testing.T) {
 	for _, at := range []string{"places", "keep", "when"} {
 		w.next(at)
 	}
-	if e := w.act("c"); !strings.HasSuffix(e.Copy, " backup\n") || !strings.Contains(e.Copy, w.w.Path) {
+	if e := w.act("c"); !strings.HasSuffix(e.Copy, " backup --due\n") || !strings.Contains(e.Copy, w.w.Path) {
 		t.Errorf("%+v", e)
 	}
 	if e := w.act("s"); !strings.Contains(e.Copy, "[Timer]") {
@@ -299,7 +299,7 @@ func TestGuideReadOnly(t *testing.T) {
 func TestDraftWithoutSecrets(t *testing.T) {
 	dir := t.TempDir()
 	id := pair(t, "", false)
-	err := SaveDraft(dir, guide.Draft{Guide: guideName, Texts: map[string]string{keyRecipients: id.Secret(), keyServer: "host=x password = y", keyPlace: "/p"}})
+	err := SaveDraft(dir, guide.Draft{Guide: guideName, Texts: map[string]string{keyRecipients: id.Secret(), keyServer: "host=x password = y", keyPlace: "/p", keyCredential: "hunter2"}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"pgvault/config"
@@ -14,7 +15,6 @@ import (
 	"pgvault/pg"
 	"pgvault/vault"
 	"pgvault/vault/archive"
-	"pgvault/vault/store/disk"
 )
 
 // Program is what the Setup page tells of the program itself.
@@ -23,6 +23,9 @@ type Program struct {
 	StateDir string
 	Colours  bool
 	Mouse    bool
+	// Starts tells what starts scheduled backups here, "" for nothing; nil:
+	// it is not known.
+	Starts func() string
 }
 
 // Section is one row of the Setup page, with today's truth in it.
@@ -55,9 +58,9 @@ func LookOver(ctx context.Context, conf *config.Config, v vault.Desk, p Program)
 	o.Sections = []Section{
 		databasesSection(conf, survey, err),
 		keysSection(ctx, conf, v),
-		placesSection(ctx, conf, survey),
+		placesSection(ctx, conf, survey, p),
 		keepSection(conf),
-		whenSection(conf),
+		whenSection(ctx, conf, v, p.Starts),
 		verifySection(conf),
 		programSection(conf, p),
 	}
@@ -171,7 +174,7 @@ func Ago(d time.Duration) string {
 	return fmt.Sprintf("%dd ago", int(d.Hours()/24))
 }
 
-func placesSection(ctx context.Context, conf *config.Config, survey *pg.Survey) Section {
+func placesSection(ctx context.Context, conf *config.Config, survey *pg.Survey, p Program) Section {
 	const table = "[[place]]"
 	if len(conf.Places) == 0 {
 		s := section("Places", table, "none", "", []vault.Check{bad("add a [[place]] with a name and a url", "no place is configured: there is nowhere to back up to")})
@@ -181,24 +184,21 @@ func placesSection(ctx context.Context, conf *config.Config, survey *pg.Survey) 
 	var now []string
 	var lines []vault.Check
 	down := 0
-	for _, p := range conf.Places {
-		now = append(now, p.Name+" "+PlaceFolder(p.URL))
-		d, err := disk.Open(p.URL)
-		if err != nil {
+	for _, l := range lookAtAll(ctx, conf, p) {
+		text, here := hereFolder(l.place.URL)
+		now = append(now, l.place.Name+" "+text)
+		if l.err != nil {
 			down++
-			lines = append(lines, wrong(err))
+			lines = append(lines, wrong(l.err))
 			continue
 		}
-		free, err := d.Free(ctx)
-		d.Close()
-		if err != nil {
-			down++
-			lines = append(lines, wrong(err))
-			continue
+		room := "answers"
+		if l.free >= 0 {
+			room = guide.Size(l.free) + " free"
 		}
-		lines = append(lines, ok("%s  %s  %s free", p.Name, PlaceFolder(p.URL), guide.Size(free)))
-		if m, err := mountOf(PlaceFolder(p.URL)); err == nil {
-			for _, c := range besideData(PlaceFolder(p.URL), m, survey) {
+		lines = append(lines, ok("%s  %s  %s", l.place.Name, text, room))
+		if m, err := mountOf(text); here && err == nil {
+			for _, c := range besideData(text, m, survey) {
 				if c.State != "ok" {
 					lines = append(lines, c)
 				}
@@ -206,13 +206,34 @@ func placesSection(ctx context.Context, conf *config.Config, survey *pg.Survey) 
 		}
 	}
 	if len(conf.Places) > 1 {
-		lines = append(lines, note("", "archives are written to the first place only in this version"))
+		lines = append(lines, vault.Check{Text: "every archive lies in " + strings.Join(conf.Database("*").Copies, ", ") + ", unless a database has its own copies ="})
 	}
 	s := section("Places", table, strings.Join(now, ", "), "see below", lines)
 	if down > 0 {
 		s.Word = fmt.Sprintf("x %d down", down)
 	}
 	return s
+}
+
+// looked is what asking one place gave.
+type looked struct {
+	place config.Place
+	free  int64
+	err   error
+}
+
+// lookAtAll asks all places at once.
+func lookAtAll(ctx context.Context, conf *config.Config, p Program) []looked {
+	out := make([]looked, len(conf.Places))
+	var all sync.WaitGroup
+	for i, place := range conf.Places {
+		all.Go(func() {
+			free, err := lookAt(ctx, place, conf.Vault.Name, p.StateDir)
+			out[i] = looked{place, free, err}
+		})
+	}
+	all.Wait()
+	return out
 }
 
 func keepSection(conf *config.Config) Section {
@@ -230,15 +251,68 @@ func keepSection(conf *config.Config) Section {
 	return section("Keep", "[defaults]", now, "", lines)
 }
 
-func whenSection(conf *config.Config) Section {
-	now := "newest at most " + config.FormatDuration(conf.Defaults.MaxAge) + " old; nothing starts backups by itself"
-	lines := []vault.Check{note("put pgvault backup into a crontab or a systemd timer", "pgvault has no schedule of its own: what starts it is cron, a timer, or you")}
+// nextRuns is the part of *vault.Vault that tells when backups begin.
+type nextRuns interface {
+	Databases(ctx context.Context) ([]string, error)
+	NextRuns(ctx context.Context, database string, n int) []time.Time
+}
+
+// maxNext bounds the databases whose next runs are listed.
+const maxNext = 50
+
+func whenSection(ctx context.Context, conf *config.Config, v vault.Desk, starts func() string) Section {
+	age := "newest at most " + config.FormatDuration(conf.Defaults.MaxAge) + " old"
+	var texts []string
+	for _, s := range conf.Schedules() {
+		texts = append(texts, s.String())
+	}
+	var lines []vault.Check
+	now, word := age+"; nothing starts backups by itself", "by hand"
+	what := ""
+	if starts != nil && len(texts) > 0 {
+		what = starts()
+	}
+	switch {
+	case len(texts) == 0:
+		lines = append(lines, note(`set schedule = "02:00" under [defaults], then pgvault timer install`, "there is no schedule: what starts backups is you"))
+	case what == "":
+		now, word = strings.Join(texts, ", ")+"; "+age+"; nothing starts it", "nothing starts it"
+		lines = append(lines, note("pgvault timer install", "there is a schedule, and no timer or crontab of pgvault's that starts it"))
+	default:
+		now = strings.Join(texts, ", ") + "; " + age + "; " + what
+		lines = append(lines, ok("%s starts what is due; pgvault timer show tells more", what))
+	}
+	if n, found := v.(nextRuns); found && len(texts) > 0 {
+		lines = append(lines, nextLines(ctx, n, conf)...)
+	}
 	for _, d := range conf.Databases {
 		if d.MaxAge > 0 {
 			lines = append(lines, vault.Check{Text: fmt.Sprintf("%s: at most %s old", d.Name, config.FormatDuration(d.MaxAge))})
 		}
 	}
-	return section("When", "[defaults]", now, "by hand", lines)
+	return section("When", "[defaults]", now, word, lines)
+}
+
+// nextLines are the next three runs of each database, with their zone.
+func nextLines(ctx context.Context, n nextRuns, conf *config.Config) []vault.Check {
+	names, err := n.Databases(ctx)
+	if err != nil {
+		return nil // the section of the databases tells why
+	}
+	var out []vault.Check
+	for _, name := range names[:min(len(names), maxNext)] {
+		s := conf.Schedule(name)
+		if s == nil {
+			out = append(out, vault.Check{Text: name + ": by hand"})
+			continue
+		}
+		var at []string
+		for _, t := range n.NextRuns(ctx, name, 3) {
+			at = append(at, t.Format("01-02 15:04"))
+		}
+		out = append(out, vault.Check{Text: fmt.Sprintf("%s: %s, next %s (%s)", name, s, strings.Join(at, ", "), s.Zone())})
+	}
+	return out
 }
 
 func verifySection(conf *config.Config) Section {

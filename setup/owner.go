@@ -7,7 +7,6 @@ import (
 	"pgvault/fault"
 	"pgvault/vault"
 	"pgvault/vault/archive"
-	"pgvault/vault/store/disk"
 )
 
 // writePublic writes the signing key's public half beside it, for who may
@@ -29,15 +28,18 @@ func HandOver(path string, v config.Values, state string) error {
 	if os.Geteuid() != 0 || !ok || uid == 0 {
 		return nil
 	}
-	folder, err := disk.Path(v.Places[0].URL)
-	if err != nil {
-		return err
-	}
-	for _, f := range []struct {
+	type given struct {
 		name string
 		uid  int
 		mode os.FileMode
-	}{{path, 0, 0o640}, {v.RecipientsFile, 0, 0o640}, {v.SigningKey, uid, 0o600}, {folder, uid, 0o750}} {
+	}
+	all := []given{{path, 0, 0o640}, {v.RecipientsFile, 0, 0o640}, {v.SigningKey, uid, 0o600}}
+	for _, p := range v.Places {
+		if folder, here := hereFolder(p.URL); here {
+			all = append(all, given{folder, uid, 0o750})
+		}
+	}
+	for _, f := range all {
 		err := os.Lchown(f.name, f.uid, gid)
 		if err == nil {
 			err = os.Chmod(f.name, f.mode)

@@ -2,7 +2,6 @@ package setup
 
 import (
 	"context"
-	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -10,10 +9,12 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"pgvault/config"
 	"pgvault/fault"
 	"pgvault/guide"
 	"pgvault/pg"
 	"pgvault/vault"
+	"pgvault/vault/store/address"
 	"pgvault/vault/store/disk"
 )
 
@@ -23,33 +24,39 @@ func ParsePlace(text string) (string, error) {
 	text = strings.TrimSpace(text)
 	if text == "" {
 		return "", &fault.Error{Op: "place", What: "no place was named", Why: "the archives must lie somewhere", Left: "nothing was changed",
-			Do: "name a folder, such as /backup or file:/backup", Code: fault.Usage}
+			Do: "name a folder, such as /backup, or an address: " + address.Forms, Code: fault.Usage}
 	}
-	if !strings.Contains(strings.SplitN(text, "/", 2)[0], ":") {
+	if !address.HasScheme(text) {
 		abs, err := filepath.Abs(expandHome(text))
 		if err != nil {
 			return "", err
 		}
 		text = (&url.URL{Scheme: "file", OmitHost: true, Path: abs}).String()
 	}
-	if _, err := disk.Path(text); err != nil {
+	a, err := address.Parse(text)
+	if err != nil {
 		return "", err
 	}
-	return text, nil
+	return a.String(), nil
 }
 
-// CheckPlace looks at a place that archives are to lie in, and makes nothing
-// there. need is what the databases take on the server's disk; server may be
-// nil.
-func CheckPlace(ctx context.Context, place, vaultName string, server *pg.Survey, need int64) []vault.Check {
-	place, err := ParsePlace(place)
+// CheckPlace looks at a place that archives are to lie in, makes nothing there
+// and asks no network: TryPlace does. need is what the databases take on the
+// server's disk; server may be nil.
+func CheckPlace(ctx context.Context, p config.Place, vaultName string, server *pg.Survey, need int64) []vault.Check {
+	place, err := ParsePlace(p.URL)
 	if err != nil {
 		return []vault.Check{wrong(err)}
 	}
-	folder, err := disk.Path(place)
+	p.URL = place
+	a, err := address.Parse(place)
 	if err != nil {
 		return []vault.Check{wrong(err)}
 	}
+	if a.Scheme != address.File {
+		return []vault.Check{checkFar(ctx, p)}
+	}
+	folder := a.Path
 	var out []vault.Check
 	there := true
 	if _, err := os.Stat(folder); os.IsNotExist(err) {
@@ -159,11 +166,18 @@ func besideData(folder string, m mount, server *pg.Survey) []vault.Check {
 	return []vault.Check{ok("not on the disk of the server's data")}
 }
 
-// PlaceFolder is the folder of a place as people read it; the URL where it is
-// none.
+// PlaceFolder is the folder of a place as people read it; its address where
+// it is not on this machine.
 func PlaceFolder(place string) string {
-	if folder, err := disk.Path(place); err == nil {
-		return folder
+	text, _ := hereFolder(place)
+	return text
+}
+
+// hereFolder is PlaceFolder, and whether it is a folder on this machine.
+func hereFolder(place string) (text string, here bool) {
+	a, err := address.Parse(place)
+	if err == nil && a.Scheme == address.File {
+		return a.Path, true
 	}
-	return fmt.Sprint(place)
+	return place, false
 }

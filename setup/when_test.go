@@ -1,54 +1,58 @@
 package setup
 
 import (
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"pgvault/config"
+	"pgvault/timer"
 )
 
 func TestNewStarter(t *testing.T) {
+	plan := timer.Plan{Name: "pgvault", Program: "/usr/local/bin/pgvault", Args: []string{"--config", "/etc/pg vault/100%.toml"}, User: "pgvault"}
 	for _, c := range []struct {
 		age            time.Duration
-		cron, calendar string
+		schedule, cron string
 	}{
-		{time.Hour, "*/30 * * * *", "*:00/30:00"},
-		{2 * time.Hour, "0 * * * *", "*:00:00"},
-		{24 * time.Hour, "0 2,14 * * *", "02,14:00:00"},
-		{48 * time.Hour, "0 2 * * *", "02:00:00"},
-		{30 * 24 * time.Hour, "0 2 * * 1", "Mon"},
-		{5 * time.Minute, "*/5 * * * *", "*:00/5:00"},
+		{time.Hour, "*/30 * * * *", "0,30 * * * *"},
+		{2 * time.Hour, "hourly", "0 * * * *"},
+		{24 * time.Hour, "0 2,14 * * *", "0 2,14 * * *"},
+		{48 * time.Hour, "02:00", "0 2 * * *"},
+		{30 * 24 * time.Hour, "Mon 02:00", "0 2 * * 1"},
+		{5 * time.Minute, "*/5 * * * *", "0,5,10,"},
 	} {
-		s := NewStarter("/usr/local/bin/pgvault", "/etc/pg vault/100%.toml", "pgvault", c.age)
-		if want := c.cron + ` /usr/local/bin/pgvault -c '/etc/pg vault/100\%.toml' backup`; s.Crontab != want {
-			t.Errorf("%v: %s, want %s", c.age, s.Crontab, want)
+		s, err := NewStarter(plan, c.age)
+		if err != nil {
+			t.Fatal(err)
 		}
-		if !strings.Contains(s.Timer, c.calendar) || !strings.Contains(s.Service, "User=pgvault\n") || !strings.Contains(s.Service, "100%%.toml") {
+		if s.Schedule != c.schedule || !strings.HasPrefix(s.Crontab, c.cron) || !strings.Contains(s.Crontab, `--config '/etc/pg vault/100\%.toml' --no-input backup --due`) {
+			t.Errorf("%v: %s, %s", c.age, s.Schedule, s.Crontab)
+		}
+		if !strings.Contains(s.Timer, "OnCalendar=") || !strings.Contains(s.Service, "User=pgvault\n") || !strings.Contains(s.Service, "100%%.toml") {
 			t.Errorf("%v:\n%s%s", c.age, s.Timer, s.Service)
 		}
-		verifyUnits(t, s)
 	}
 }
 
-// verifyUnits lets systemd read the units, where it is there to do so.
-func verifyUnits(t *testing.T, s Starter) {
-	t.Helper()
-	analyze, err := exec.LookPath("systemd-analyze")
-	if err != nil {
-		t.Log("systemd-analyze is not installed: the units are not read by it here")
-		return
-	}
-	dir := t.TempDir()
-	service := strings.Replace(strings.ReplaceAll(s.Service, "/usr/local/bin/pgvault", "/bin/true"), "User=pgvault", "User=root", 1)
-	for name, text := range map[string]string{"pgvault-backup.service": service, "pgvault-backup.timer": s.Timer} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+// TestWhenSection: what the page says is what is there.
+func TestWhenSection(t *testing.T) {
+	for name, c := range map[string]struct {
+		src       string
+		starts    string
+		now, word string
+	}{
+		"no schedule": {"", "a systemd timer", "newest at most 1d old; nothing starts backups by itself", "! by hand"},
+		"nothing":     {"[defaults]\nschedule = \"02:00\"", "", "02:00; newest at most 1d old; nothing starts it", "! nothing starts it"},
+		"a timer":     {"[defaults]\nschedule = \"hourly\"", "a systemd timer", "hourly; newest at most 1d old; a systemd timer", "ok"},
+	} {
+		conf, err := config.Parse([]byte(c.src), "f", nil)
+		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	cmd := exec.Command(analyze, "verify", "--recursive-errors=no", filepath.Join(dir, "pgvault-backup.service"), filepath.Join(dir, "pgvault-backup.timer"))
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Errorf("%v\n%s\n%s%s", err, out, s.Service, s.Timer)
+		s := whenSection(t.Context(), conf, nil, func() string { return c.starts })
+		if s.Now != c.now || s.Word != c.word {
+			t.Errorf("%s: %q, %q", name, s.Now, s.Word)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package setup
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"io/fs"
@@ -12,7 +13,8 @@ import (
 	"pgvault/fault"
 	"pgvault/vault"
 	"pgvault/vault/archive"
-	"pgvault/vault/store/disk"
+	"pgvault/vault/store/address"
+	"pgvault/vault/store/kinds"
 )
 
 // Allowed is nil where the person may change things, else the error that says
@@ -78,11 +80,13 @@ func Write(path string, v config.Values, r *Recipients, random io.Reader) error 
 		return err
 	}
 	for _, p := range v.Places {
-		d, err := disk.Init(p.URL)
+		a, err := address.Parse(p.URL)
+		if err == nil {
+			err = kinds.Prepare(context.Background(), a, address.Options{Credentials: p.Credentials, ObjectLock: p.ObjectLock})
+		}
 		if err != nil {
 			return err
 		}
-		d.Close()
 	}
 	return create(path, text, 0o640)
 }

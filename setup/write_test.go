@@ -149,7 +149,9 @@ func TestCheckPlace(t *testing.T) {
 		place, state, want string
 	}{
 		{"", "x", "no place"},
-		{"s3://bucket/x", "x", "no folder on this machine"},
+		{"s3://bucket/x?endpoint=http://127.0.0.1:1", "ok", "is tried when you go on"},
+		{"s3://bucket/x?regoin=eu", "x", "did you mean \"region\"?"},
+		{"s3://key:hunter2@bucket/x", "x", "no password and no key"},
 		{filepath.Join(dir, "new", "deep"), "ok", "will be made"},
 		{mine, "ok", "empty"},
 		{"file:" + mine, "ok", "empty"},
@@ -159,20 +161,20 @@ func TestCheckPlace(t *testing.T) {
 		{filepath.Join(full, "x"), "x", "x"},
 		{filepath.Join(survey.DataDir, "inside"), "x", "data directory"},
 	} {
-		has(t, CheckPlace(t.Context(), c.place, "main", survey, 0), c.state, c.want)
+		has(t, CheckPlace(t.Context(), config.Place{URL: c.place}, "main", survey, 0), c.state, c.want)
 	}
-	has(t, CheckPlace(t.Context(), mine, "main", survey, 1<<60), "!", "the databases take")
-	has(t, CheckPlace(t.Context(), mine, "main", survey, 1), "ok", "free")
+	has(t, CheckPlace(t.Context(), config.Place{URL: mine}, "main", survey, 1<<60), "!", "the databases take")
+	has(t, CheckPlace(t.Context(), config.Place{URL: mine}, "main", survey, 1), "ok", "free")
 	// Beside the data directory, on its disk: one broken disk takes both.
 	beside := filepath.Join(filepath.Dir(survey.DataDir), "backup")
-	has(t, CheckPlace(t.Context(), beside, "main", survey, 0), "!", "on the same disk as the server's data")
+	has(t, CheckPlace(t.Context(), config.Place{URL: beside}, "main", survey, 0), "!", "on the same disk as the server's data")
 	if _, err := os.Stat(filepath.Join(dir, "new")); !os.IsNotExist(err) {
 		t.Error("a check made a folder")
 	}
 }
 
 func TestParsePlace(t *testing.T) {
-	for text, want := range map[string]string{"/a b": "file:/a%20b", "file:/x": "file:/x", " /x ": "file:/x", "/a?b": "file:/a%3Fb"} {
+	for text, want := range map[string]string{"/a b": "file:/a%20b", "file:/x": "file:/x", " /x ": "file:/x", "/a?b": "file:/a%3Fb", "s3://abc/x/": "s3://abc/x", "/a:b": "file:/a:b"} {
 		if got, err := ParsePlace(text); err != nil || got != want {
 			t.Errorf("%q: %q %v", text, got, err)
 		}

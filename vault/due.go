@@ -40,10 +40,13 @@ type due struct {
 func dueOf(now time.Time, s *schedule.Schedule, offset time.Duration, newest time.Time, busy bool, tried triedRun) due {
 	from := now.Add(-offset)
 	last, next := s.Last(from.Add(1)), s.Next(from)
-	later := due{Scheduled: next, At: next.Add(offset)}
 	if tried.Scheduled.After(now.Add(clockSlip)) {
 		tried = triedRun{}
 	}
+	if !newest.Before(next) || tried.Done && !tried.Scheduled.Before(next) { // it was done before its turn came
+		next = s.Next(next)
+	}
+	later := due{Scheduled: next, At: next.Add(offset)}
 	switch same := tried.Scheduled.Equal(last); {
 	case last.IsZero() || busy || !newest.Before(last) || tried.Scheduled.After(last):
 		return later

@@ -41,7 +41,8 @@ func TestDueOf(t *testing.T) {
 		"its turn is to come":     {two.Add(9 * time.Minute), two.Add(-20 * time.Hour), false, triedRun{}, "06-20 02:10"},
 		"its turn has come":       {two.Add(10 * time.Minute), two.Add(-23 * time.Hour), false, triedRun{two.Add(-day), two.Add(-day), 1, true}, "now"},
 		"the clock was set back":  {noon, time.Time{}, false, triedRun{two.Add(day), two.Add(day), 1, true}, "now"},
-		"set back a little":       {two.Add(-5 * time.Minute), time.Time{}, false, triedRun{two, two, 1, true}, "06-20 02:10"},
+		"set back a little":       {two.Add(-5 * time.Minute), time.Time{}, false, triedRun{two, two, 1, true}, "06-21 02:10"},
+		"done before its turn":    {two.Add(5 * time.Minute), two.Add(time.Minute), false, triedRun{}, "06-21 02:10"},
 		"tried by a clock ahead":  {noon, time.Time{}, false, triedRun{two, noon.Add(time.Hour), 1, false}, "now"},
 		"an archive of yesterday": {two.Add(-time.Hour), two.Add(-day), false, triedRun{}, "06-20 02:10"},
 	} {

@@ -244,6 +244,9 @@ func (r *dueRunner) backup(ctx context.Context, d due) error {
 	default:
 		t.Done = !transient(err) || t.Tries >= maxTries
 	}
+	if s := r.v.c.Of(d.Database).Schedule; err == nil && s != nil { // as good as a run that waits for its turn
+		t.Scheduled = s.Last(t.Last.Add(1))
+	}
 	r.ran++
 	if err != nil && t.Done {
 		r.failed = append(r.failed, err)

@@ -18,6 +18,7 @@ type merger struct {
 	cached bool // all is remembered: nothing says how old each is
 	places map[string]int
 	wanted map[string][]bool // by database: which places ought to have a copy
+	room   []Copy            // for copies still to be told of
 }
 
 // version is an archive as one place has it.
@@ -67,8 +68,10 @@ func (m *merger) single() []Archive {
 		return []Archive{}
 	}
 	out := make([]Archive, len(seen.archives))
+	one := make([]version, 1)
 	for i := range seen.archives {
-		out[i] = m.archive([]version{{0, &seen.archives[i]}})
+		one[0] = version{0, &seen.archives[i]}
+		out[i] = m.archive(one)
 	}
 	return out
 }
@@ -78,22 +81,25 @@ func (m *merger) single() []Archive {
 func (m *merger) archive(vs []version) Archive {
 	ref := m.reference(vs)
 	a := *ref.row
-	proofs := m.proofs(vs, a.digest)
+	var few [8]aboutProof // most archives have no more
+	proofs := m.proofs(few[:0], vs, a.digest)
 	all := judge(proofs, everywhere)
-	a.Proofs, a.Proof, a.Pinned = nil, ProofNone, false
+	a.Proof, a.Pinned = ProofNone, false
 	if a.digest != "" {
 		a.Proof = ProofStored
 	}
-	if len(proofs) > 0 {
+	if len(vs) > 1 && len(proofs) > 0 {
 		a.Proofs = make([]ProofRecord, len(proofs))
 	}
 	for i, p := range proofs {
-		a.Proofs[i] = p.ProofRecord
+		if len(vs) > 1 {
+			a.Proofs[i] = *p.ProofRecord
+		}
 		if p.Result == "ok" {
 			a.Proof = maxProof(a.Proof, p.Level)
 		}
 	}
-	a.Copies = make([]Copy, 0, max(len(vs), len(m.sights)))
+	a.Copies = m.copies()
 	good := false
 	for i := range m.sights {
 		n := slices.IndexFunc(vs, func(o version) bool { return o.place == i })
@@ -122,6 +128,17 @@ func (m *merger) archive(vs []version) Archive {
 	return a
 }
 
+// copies gives room for the copies of one archive.
+func (m *merger) copies() []Copy {
+	n := len(m.sights)
+	if len(m.room) < n {
+		m.room = make([]Copy, max(n, 1024))
+	}
+	out := m.room[:0:n]
+	m.room = m.room[n:]
+	return out
+}
+
 // usable tells whether manifest and sizes are right.
 func (a *Archive) usable() bool { return a.State == "good" || a.State == "partial" }
 
@@ -147,7 +164,7 @@ func (m *merger) reference(vs []version) version {
 
 // undoubted tells that no proof beside this copy speaks against it.
 func (m *merger) undoubted(o version) bool {
-	proofs := m.proofs([]version{o}, o.row.digest)
+	proofs := m.proofs(nil, []version{o}, o.row.digest)
 	return judge(proofs, o.place) == "" && judge(proofs, everywhere) == ""
 }
 
@@ -169,8 +186,7 @@ func (m *merger) copyOf(o version, digest string, proofs []aboutProof, all strin
 	}
 	for _, p := range proofs {
 		if p.about == o.place && p.Result == "ok" && p.Level.Rank() >= ProofIntact.Rank() {
-			at := p.At
-			c.ReadBack = &at
+			c.ReadBack = &p.At
 		}
 	}
 	if !o.row.locked.IsZero() && o.row.locked.After(m.v.now()) {
@@ -234,80 +250,4 @@ func (v *Vault) copiesOf(database string) []string {
 		}
 	}
 	return v.Places()
-}
-
-// aboutProof is a proof and the place whose copy it speaks of.
-type aboutProof struct {
-	ProofRecord
-	about int
-}
-
-const (
-	everywhere = -1 // of the bytes that every copy has
-	nowhere    = -2 // a place that the configuration does not name
-)
-
-// proofs gathers what lies beside the copies of one archive, oldest first,
-// each once: a copy may have been made with the proofs of another.
-func (m *merger) proofs(vs []version, digest string) []aboutProof {
-	n := 0
-	for _, o := range vs {
-		n += len(o.row.Proofs)
-	}
-	if n == 0 {
-		return nil
-	}
-	out := make([]aboutProof, 0, n)
-	for _, o := range vs {
-		if o.row.digest != digest {
-			continue
-		}
-		for _, p := range o.row.Proofs {
-			if !slices.ContainsFunc(out, func(q aboutProof) bool {
-				return q.At.Equal(p.At) && q.Level == p.Level && q.Result == p.Result && q.By == p.By && q.Place == p.Place
-			}) {
-				out = append(out, aboutProof{p, m.about(p, o.place)})
-			}
-		}
-	}
-	if len(vs) > 1 {
-		sort.SliceStable(out, func(i, j int) bool { return out[i].At.Before(out[j].At) })
-	}
-	return out
-}
-
-// about tells whose copy a proof speaks of that lies in this place. A
-// failure that was met after the stored bytes had been found right is one of
-// every copy: all have these bytes. One that names a place which is not
-// configured counts where it lies, and a success does not count at all.
-func (m *merger) about(p ProofRecord, lies int) int {
-	if p.Result != "ok" && p.Level.Rank() > ProofIntact.Rank() {
-		return everywhere
-	}
-	if p.Place == "" {
-		return lies
-	}
-	if i, ok := m.places[p.Place]; ok {
-		return i
-	}
-	if p.Result != "ok" {
-		return lies
-	}
-	return nowhere
-}
-
-// judge gives what speaks against a copy, or every copy: a verification that
-// failed and was not followed by one that went as far and succeeded. Success
-// in any place takes back what spoke against every copy.
-func judge(proofs []aboutProof, place int) string {
-	bad, level := "", 0
-	for _, p := range proofs {
-		switch {
-		case p.Result != "ok" && p.about == place:
-			bad, level = orElse(p.Note, "a verification failed"), max(level, p.Level.Rank())
-		case p.Result == "ok" && (p.about == place || place == everywhere) && p.Level.Rank() >= level:
-			bad, level = "", 0
-		}
-	}
-	return bad
 }

@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	"github.com/nicholas-fedor/shoutrrr/pkg/services/chat/slack"
-	"github.com/nicholas-fedor/shoutrrr/pkg/services/email/smtp"
 	"github.com/nicholas-fedor/shoutrrr/pkg/services/push/ntfy"
 	"github.com/nicholas-fedor/shoutrrr/pkg/services/specialized/generic"
 	"github.com/nicholas-fedor/shoutrrr/pkg/types"
@@ -19,17 +18,18 @@ import (
 
 // schemes are the kinds of sink, and for each what makes its service. They
 // are named here one by one: shoutrrr's own router would link all of its
-// services, most of which answer a failed request in ways of their own.
+// services, most of which answer a failed request in ways of their own. Mail,
+// webhooks and Telegram are only read by shoutrrr and sent by this room.
 var schemes = map[string]func() service{
-	"smtp":          func() service { return &smtp.Service{} },
+	"smtp":          func() service { return &mailService{} },
 	"slack":         func() service { return &slack.Service{} },
 	"telegram":      func() service { return &telegramService{} },
 	"ntfy":          func() service { return &ntfy.Service{} },
-	"generic":       func() service { return &generic.Service{} },
-	"generic+https": func() service { return &generic.Service{} },
-	"generic+http":  func() service { return &generic.Service{} },
-	"https":         func() service { return &generic.Service{} },
-	"http":          func() service { return &generic.Service{} },
+	"generic":       func() service { return &webhookService{} },
+	"generic+https": func() service { return &webhookService{} },
+	"generic+http":  func() service { return &webhookService{} },
+	"https":         func() service { return &webhookService{} },
+	"http":          func() service { return &webhookService{} },
 }
 
 // service is what pgvault uses of shoutrrr's.
@@ -152,8 +152,8 @@ func webhook(u *url.URL) (*url.URL, error) {
 func (t *target) careful() error {
 	const remedy = "; without TLS only this machine is spoken to (localhost, 127.0.0.1, [::1])"
 	switch s := t.service.(type) {
-	case *generic.Service:
-		if s.Config.DisableTLS && !loopback(s.Config.WebhookURL().Hostname()) {
+	case *webhookService:
+		if s.c.DisableTLS && !loopback(s.c.WebhookURL().Hostname()) {
 			return errors.New("http to another machine" + remedy)
 		}
 	case *ntfy.Service:
@@ -161,13 +161,14 @@ func (t *target) careful() error {
 		if (s.Config.DisableTLS || s.Config.DisableTLSVerification || s.Config.Scheme != "https") && !loopback(host) {
 			return errors.New("ntfy without TLS, or without checking who answers, on another machine" + remedy)
 		}
-	case *smtp.Service:
-		return carefulMail(s.Config)
+	case *mailService:
+		return s.careful()
 	}
 	return nil
 }
 
-func carefulMail(c *smtp.Config) error {
+func (s *mailService) careful() error {
+	c := s.c
 	if loopback(c.Host) {
 		return nil
 	}
@@ -177,11 +178,10 @@ func carefulMail(c *smtp.Config) error {
 	if c.Username == "" {
 		return nil
 	}
-	implicit := c.Encryption == smtp.EncMethods.ImplicitTLS || c.Encryption == smtp.EncMethods.Auto && c.Port == smtp.ImplicitTLSPort
-	if !implicit && !c.UseStartTLS {
+	if !s.implicitTLS() && !c.UseStartTLS {
 		return errors.New("a password, and neither STARTTLS nor TLS from the start")
 	}
-	c.RequireStartTLS = !implicit
+	c.RequireStartTLS = !s.implicitTLS()
 	return nil
 }
 

@@ -115,4 +115,4 @@ func TestScrubs(t *testing.T) {
 	})
 }
 
-func mailOf(t *target) *smtp.Config { return t.service.(*smtp.Service).Config }
+func mailOf(t *target) *smtp.Config { return t.service.(*mailService).c }

@@ -61,7 +61,7 @@ func TestMail(t *testing.T) {
 	address := "smtp://vault:" + canary + "@" + box.addr + "/?from=vault@example.org&to=duty@example.org,boss@example.org"
 	sent(t, address, late)
 	mails := box.all()
-	if len(mails) != 2 || strings.Join(box.to, " ") != "duty@example.org boss@example.org" {
+	if len(mails) != 1 || strings.Join(box.to, " ") != "duty@example.org boss@example.org" {
 		t.Fatalf("%d mails to %v", len(mails), box.to)
 	}
 	h, err := textproto.NewReader(bufio.NewReader(strings.NewReader(mails[0]))).ReadMIMEHeader()
@@ -241,5 +241,23 @@ func TestTextFits(t *testing.T) {
 	}
 	if n := strings.Count(long, "what  "); n != 100 || !strings.Contains(long, "Still the matter:\n\n  other") || strings.ContainsAny(long, "\x1b\r") {
 		t.Errorf("%d entries", n)
+	}
+}
+
+// TestWebhookExtras: @name is a header, $name a field; a redirection is not
+// followed.
+func TestWebhookExtras(t *testing.T) {
+	w := newWeb(t, func(rw http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/away" {
+			http.Redirect(rw, r, "http://example.org/", http.StatusTemporaryRedirect)
+		}
+	})
+	sent(t, w.URL+"/x?@Authorization=Bearer+"+canary+"&$room=7&a=b", late)
+	g := w.requests()[0]
+	if g.header.Get("Authorization") != "Bearer "+canary || !strings.Contains(g.body, `"room":"7"`) || g.path != "/x?a=b" || g.header.Get("Content-Type") != "application/json" {
+		t.Errorf("%+v", g)
+	}
+	if why := refused(t, w.URL+"/away"); !strings.Contains(why, "307") {
+		t.Errorf("%q", why)
 	}
 }

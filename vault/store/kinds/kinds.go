@@ -4,6 +4,7 @@ package kinds
 
 import (
 	"context"
+	"errors"
 	"os"
 	"time"
 
@@ -77,17 +78,27 @@ func Parse(ctx context.Context, url string, o address.Options, perSecond int64) 
 }
 
 // Prepare makes what a new vault at a needs: the folder of a file:, mode
-// 0700, with its parents. Elsewhere nothing is made: buckets and containers
-// are the service's own matter, folders of an sftp: come with their objects.
-func Prepare(a address.Address) error {
-	if a.Scheme != address.File {
-		return nil
+// 0700, with its parents, or that of an sftp:, whose parent has to be there.
+// Buckets and containers are the service's own matter.
+func Prepare(ctx context.Context, a address.Address, o address.Options) error {
+	switch a.Scheme {
+	case address.File:
+		d, err := disk.Init(a.String())
+		if err != nil {
+			return err
+		}
+		return d.Close()
+	case address.SFTP:
+		s, err := Open(ctx, a, o, 0)
+		if err != nil {
+			return err
+		}
+		if f, ok := store.As[*sftp.SFTP](s); ok {
+			err = f.Init(ctx)
+		}
+		return errors.Join(err, Close(s))
 	}
-	d, err := disk.Init(a.String())
-	if err != nil {
-		return err
-	}
-	return d.Close()
+	return nil
 }
 
 // Close frees the connections of a place, where it keeps any.

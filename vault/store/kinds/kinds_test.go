@@ -19,7 +19,7 @@ func TestFile(t *testing.T) {
 	if _, err := Open(t.Context(), a, address.Options{}, 0); fault.CodeOf(err) != fault.PlaceUnreachable {
 		t.Fatalf("a folder that is not there: %v", err)
 	}
-	if err := Prepare(a); err != nil {
+	if err := Prepare(t.Context(), a, address.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	s, err := Open(t.Context(), a, address.Options{}, 1<<30)
