@@ -17,6 +17,7 @@ type results struct {
 	bigBytes                          int64 // uncompressed size of the larger database, 0 = not measured
 	bigBackup, bigRestore             series
 	screen                            *screenResults // nil = not measured
+	copies                            *copyResults   // nil = not measured
 }
 
 func (b *bench) measure(ctx context.Context) (*results, error) {

@@ -30,6 +30,9 @@ type bench struct {
 	runs       int
 	baseOnly   bool
 	screenOnly bool
+	copyOnly   bool
+	copySize   int64
+	more       []string // of the environment
 }
 
 func main() {
@@ -43,6 +46,8 @@ func main() {
 	flag.IntVar(&b.runs, "runs", 5, "runs of every case")
 	flag.BoolVar(&b.baseOnly, "base-only", false, "measure only what is not pgvault")
 	flag.BoolVar(&b.screenOnly, "screen-only", false, "measure only listing and screen")
+	flag.BoolVar(&b.copyOnly, "copy-only", false, "measure only copies to servers; needs no cluster")
+	copySize := flag.String("copy-size", "1.2GB", "size of the archive that is copied, about")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -52,6 +57,9 @@ func main() {
 			return err
 		}
 		b.size = n
+		if b.copySize, err = parseSize(*copySize); err != nil {
+			return err
+		}
 		if b.pgvaultBin, err = filepath.Abs(*pgvault); err != nil {
 			return err
 		}
@@ -78,6 +86,9 @@ func (b *bench) run(ctx context.Context, dir, bin string, prepare, big bool) (er
 		return err
 	}
 	b.dir = dir
+	if b.copyOnly {
+		return b.copies(ctx)
+	}
 	if b.c, err = openCluster(ctx, dir, bin); err != nil {
 		return err
 	}
@@ -106,12 +117,43 @@ func (b *bench) run(ctx context.Context, dir, bin string, prepare, big bool) (er
 			return err
 		}
 	}
+	if !b.baseOnly && !b.screenOnly {
+		if r.copies, err = b.measureCopies(ctx, b.copySize); err != nil {
+			return err
+		}
+	}
 	if big && !b.baseOnly {
 		if err := b.measureBig(ctx, r); err != nil {
 			return err
 		}
 	}
 	return r.print(os.Stdout, b)
+}
+
+// copies measures copies alone.
+func (b *bench) copies(ctx context.Context) error {
+	if err := os.MkdirAll(b.path("out"), 0o700); err != nil {
+		return err
+	}
+	defer os.RemoveAll(b.path("out"))
+	if err := b.keys(ctx); err != nil {
+		return err
+	}
+	r := &results{}
+	var err error
+	if r.copies, err = b.measureCopies(ctx, b.copySize); err != nil {
+		return err
+	}
+	return r.print(os.Stdout, b)
+}
+
+// environ is the environment of what is measured.
+func (b *bench) environ() []string {
+	env := os.Environ()
+	if b.c != nil {
+		env = b.c.env()
+	}
+	return append(env, b.more...)
 }
 
 func (b *bench) path(e ...string) string { return filepath.Join(append([]string{b.dir}, e...)...) }

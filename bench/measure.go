@@ -71,7 +71,7 @@ func (s series) peak() int64 {
 // shell times one pipeline; every part of it must end well.
 func (b *bench) shell(ctx context.Context, line string) (sample, error) {
 	cmd := exec.CommandContext(ctx, "bash", "-c", "set -euo pipefail; "+line)
-	cmd.Env, cmd.Stderr = b.c.env(), os.Stderr
+	cmd.Env, cmd.Stderr = b.environ(), os.Stderr
 	start := time.Now()
 	err := cmd.Run()
 	if err != nil {
@@ -84,7 +84,7 @@ func (b *bench) shell(ctx context.Context, line string) (sample, error) {
 func (b *bench) pgvault(ctx context.Context, args ...string) (sample, error) {
 	cmd := exec.CommandContext(ctx, b.pgvaultBin, args...)
 	var out, talk bytes.Buffer
-	cmd.Env, cmd.Stdout, cmd.Stderr = append(b.c.env(), "XDG_STATE_HOME="+b.path("out", "state")), &out, &talk
+	cmd.Env, cmd.Stdout, cmd.Stderr = append(b.environ(), "XDG_STATE_HOME="+b.path("out", "state")), &out, &talk
 	start := time.Now()
 	if err := cmd.Start(); err != nil {
 		return sample{}, err

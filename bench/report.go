@@ -16,12 +16,12 @@ import (
 // the project wants to reach beside their limits, and the machine.
 func (r *results) print(out io.Writer, b *bench) error {
 	w := bufio.NewWriter(out)
-	if !b.screenOnly {
+	if !b.screenOnly && !b.copyOnly {
 		fmt.Fprintf(w, "\n%d runs of each case, taken in turn; medians. Uncompressed dump: %s.\n\n", b.runs, mb(r.dumpBytes))
 		fmt.Fprint(w, "| case | seconds | all runs | MB |\n|---|---:|---|---:|\n")
 		r.cases(w)
 	}
-	if !b.baseOnly && !b.screenOnly {
+	if !b.baseOnly && !b.screenOnly && !b.copyOnly {
 		r.ratios(w, b)
 		r.stages(w)
 	}
@@ -30,6 +30,9 @@ func (r *results) print(out io.Writer, b *bench) error {
 		for _, row := range r.screen.rows() {
 			fmt.Fprintf(w, "| %s | %s | %s |\n", row[0], row[1], row[2])
 		}
+	}
+	if r.copies != nil {
+		r.copies.print(w)
 	}
 	machine(w, b)
 	return w.Flush()
@@ -120,6 +123,10 @@ func machine(w io.Writer, b *bench) {
 	_ = syscall.Uname(&u)
 	kernel := strings.TrimRight(string(int8s(u.Release[:])), "\x00")
 	fmt.Fprintf(w, "\nMachine: %s, %d cores, %s RAM, Linux %s. ", field("/proc/cpuinfo", "model name"), runtime.NumCPU(), ram(), kernel)
+	if b.c == nil {
+		fmt.Fprintf(w, "Versions: %s; %s; %s.\n", firstLine(b.pgvaultBin, "version"), runtime.Version(), firstLine("rclone", "version"))
+		return
+	}
 	fmt.Fprintf(w, "Versions: %s; %s; age %s; zstd %s", firstLine(filepath.Join(b.c.bin, "pg_dump"), "--version"), runtime.Version(), firstLine("age", "--version"), zstdVersion())
 	if !b.baseOnly {
 		fmt.Fprintf(w, "; %s", firstLine(b.pgvaultBin, "version"))
