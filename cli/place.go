@@ -298,7 +298,7 @@ func (o *placePrinter) done(err error) error {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return err
 	}
-	if !o.told || fault.CodeOf(err) != fault.Failed {
+	if !o.told || o.p.json {
 		o.p.printError(err)
 	}
 	return &exitCode{fault.CodeOf(err)}

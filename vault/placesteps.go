@@ -14,6 +14,7 @@ import (
 	"pgvault/fault"
 	"pgvault/vault/store"
 	"pgvault/vault/store/address"
+	"pgvault/vault/store/remote"
 )
 
 // What is too much, or too little.
@@ -30,6 +31,7 @@ const (
 func (t *trial) reach() (Check, error) {
 	there, err := t.s.List(t.ctx, trialFolder)
 	if err != nil {
+		err = t.silent(err)
 		return broken("", err), err
 	}
 	for _, i := range there {
@@ -44,6 +46,16 @@ func (t *trial) reach() (Check, error) {
 		}
 	}
 	return fine("it answers, and these credentials may list it"), nil
+}
+
+// silent gives the error of a place that does not answer a remedy for who sets
+// it up: nothing is to be sent later.
+func (t *trial) silent(err error) error {
+	if f := fault.As(err); f.Do == remote.TryAgain {
+		return &fault.Error{Op: f.Op, What: fmt.Sprintf("%s does not answer", t.o.At), Why: f.Why, Left: "nothing was written there", Code: f.Code, Err: err,
+			Do: "see that its address is right, that the service is up, and that this machine is let through to it"}
+	}
+	return err
 }
 
 // clock compares the service's time with this machine's: archives are told
