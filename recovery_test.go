@@ -122,11 +122,11 @@ func backUpSchool(t *testing.T, dir, database string) string {
 		"--recipient", recipient, "--allow-one-recipient", "--database", database)
 	tell(t, "pgvault", "-c", config, "backup")
 	write(t, filepath.Join(dir, "allowed_signers"), []byte("pgvault "+publicKey(t, filepath.Join(dir, "signing_key"))))
-	found, err := filepath.Glob(filepath.Join(dir, "place/main", database, "*"))
+	found, err := filepath.Glob(filepath.Join(dir, "place/main", database, "*", "manifest.json"))
 	if err != nil || len(found) != 1 {
 		t.Fatalf("%d archives, %v", len(found), err)
 	}
-	return found[0]
+	return filepath.Dir(found[0])
 }
 
 func publicKey(t *testing.T, private string) string {

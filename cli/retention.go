@@ -104,7 +104,7 @@ func (p *program) printRetention(plan *vault.RetentionPlan) error {
 	for _, line := range timelines(plan) {
 		fmt.Fprintln(p.stdout, line)
 	}
-	fmt.Fprintf(p.stderr, "keep %d, mark %d, remove %d (frees %s); a preview: nothing was changed\n",
+	fmt.Fprintf(p.stderr, "keep %d, mark %d, delete %d (frees %s); a preview: nothing was deleted\n",
 		len(plan.Verdicts)-plan.Confirm(), plan.Count(retention.StepMark), plan.Count(retention.StepRemove), size(plan.Frees()))
 	if plan.Refused != "" {
 		fmt.Fprintf(p.stderr, "! nothing may go now: %s\n  do: %s\n", safetext.Line(plan.Refused), safetext.Line(plan.Do))
@@ -118,14 +118,14 @@ func (p *program) printRetention(plan *vault.RetentionPlan) error {
 func stepWords(v vault.Verdict, now time.Time) string {
 	switch v.Step {
 	case retention.StepMark:
-		return "MARK"
+		return "DELETE in " + age(v.Until.Sub(now))
 	case retention.StepWait:
 		if v.Keep {
 			return "wait"
 		}
-		return "goes in " + age(v.Until.Sub(now))
+		return "DELETE in " + age(v.Until.Sub(now)) + ", marked"
 	case retention.StepRemove:
-		return "REMOVE"
+		return "DELETE now"
 	case retention.StepUnmark:
 		return "keep again"
 	}

@@ -31,7 +31,7 @@ func (c *copying) discardUnfinished(ctx context.Context, t *copyTarget) {
 	}
 	gone, bytes := 0, int64(0)
 	for _, up := range all {
-		if c.now().Sub(up.Started) < leftoverAge || !c.ours(up.Name) {
+		if c.now().Sub(up.Started) < leftoverAge || !c.ours(orElse(up.Name, up.ID)) {
 			continue
 		}
 		if err := u.Discard(ctx, up); err != nil {
@@ -47,7 +47,8 @@ func (c *copying) discardUnfinished(ctx context.Context, t *copyTarget) {
 }
 
 // ours tells whether an unfinished object is one of this vault that no job of
-// this host is writing. One whose name is not known could be anybody's.
+// this host is writing. Its name is that of the object, or of a temporary
+// file in the folder of the object.
 func (c *copying) ours(name string) bool {
 	rest, ok := strings.CutPrefix(name, c.v.c.Name+"/")
 	e := strings.Split(rest, "/")

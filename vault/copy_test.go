@@ -509,7 +509,8 @@ func TestUnfinishedUploads(t *testing.T) {
 	l := &littered{Store: w.conf.Places[1].Store, left: []store.Upload{
 		{Name: name("shop"), ID: "old", Started: old, Size: 5}, {Name: name("shop"), ID: "young", Started: young},
 		{Name: "other" + name("shop"), ID: "of another vault", Started: old}, {Name: "main/vault.json", ID: "vault file", Started: old},
-		{Name: name("busy"), ID: "of a backup that runs", Started: old}, {Name: "main/x/y/z/q", ID: "no archive's", Started: old}}}
+		{Name: name("busy"), ID: "of a backup that runs", Started: old}, {Name: "main/x/y/z/q", ID: "no archive's", Started: old},
+		{ID: "main/shop/20260101T000000Z-0001/.partial-ABC", Started: old}, {ID: "lost+found/.partial-ABC", Started: old}}}
 	w.conf.Places[1].Store = l
 	v := w.vault()
 	v.now = func() time.Time { return noon }
@@ -523,10 +524,10 @@ func TestUnfinishedUploads(t *testing.T) {
 	}
 	defer unlock()
 	p := w.copyAll(v, CopyOptions{Missing: true}).ok(t)
-	if !slices.Equal(l.gone, []string{"old", "vault file"}) {
+	if !slices.Equal(l.gone, []string{"old", "vault file", "main/shop/20260101T000000Z-0001/.partial-ABC"}) {
 		t.Errorf("%q", l.gone)
 	}
-	if !slices.ContainsFunc(all[Notice](p), func(n Notice) bool { return strings.HasPrefix(n.Text, "2 unfinished uploads discarded in nas") }) {
+	if !slices.ContainsFunc(all[Notice](p), func(n Notice) bool { return strings.HasPrefix(n.Text, "3 unfinished uploads discarded in nas") }) {
 		t.Errorf("%+v", all[Notice](p))
 	}
 }

@@ -32,6 +32,16 @@ func (h *hollow) Open(ctx context.Context, name string, offset, length int64) (i
 	return io.NopCloser(io.LimitReader(zeros{}, h.size-offset)), nil
 }
 
+func (h *hollow) List(ctx context.Context, prefix string) ([]store.Info, error) {
+	infos, err := h.Store.List(ctx, prefix)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for name, size := range h.have {
+		infos = append(infos, store.Info{Name: name, Size: size})
+	}
+	return infos, err
+}
+
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }

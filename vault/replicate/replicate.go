@@ -54,6 +54,8 @@ type Task struct {
 	// 0: 15 min.
 	Stall time.Duration
 
+	Now func() time.Time // nil: the clock
+
 	// These may be nil. They are called from several goroutines, and must
 	// not block.
 
@@ -136,6 +138,9 @@ func (c *copier) defaults() {
 	}
 	if c.Stall <= 0 {
 		c.Stall = 15 * time.Minute
+	}
+	if c.Now == nil {
+		c.Now = time.Now
 	}
 	if c.Passed == nil {
 		c.Passed = func(string, int64, int64) {}

@@ -363,7 +363,7 @@ func TestOthersAreRefused(t *testing.T) {
 	twin := w.place("twin", true)
 	w.write(twin, made{id: m.id, parts: w.build(1000).parts})
 	going := w.place("going", true)
-	w.ok(archive.MarkDeleted(t.Context(), going.Store, archive.Folder(testVault, testDB, m.id), archive.Note{Archive: m.id, At: noon}))
+	w.ok(archive.MarkDeleted(t.Context(), going.Store, archive.Folder(testVault, testDB, m.id), archive.Note{Archive: m.id, At: noon, By: "x@y"}))
 	lost := w.place("lost", true)
 	w.write(lost, m)
 	w.ok(os.Remove(w.dir + "/lost/main/vault.json"))
@@ -372,7 +372,9 @@ func TestOthersAreRefused(t *testing.T) {
 	for _, p := range targets {
 		before = append(before, w.names(p))
 	}
-	r := Copy(t.Context(), w.task(m, []Place{a}, targets))
+	task := w.task(m, []Place{a}, targets)
+	task.Now = func() time.Time { return noon.Add(23 * time.Hour) }
+	r := Copy(t.Context(), task)
 	for i, code := range []fault.Code{fault.Refused, fault.Refused, fault.Differs, fault.Refused, fault.OK} {
 		if out := r.Outcomes[i]; fault.CodeOf(out.Err) != code {
 			t.Errorf("%s: %v", out.Place, out.Err)
@@ -384,9 +386,18 @@ func TestOthersAreRefused(t *testing.T) {
 	if vf, err := archive.ReadVault(t.Context(), lost.Store, testVault); err != nil || vf.ID != w.vault.ID {
 		t.Errorf("a vault file that was lost: %+v, %v", vf, err)
 	}
-	if r := Copy(t.Context(), w.task(m, []Place{going, a}, []Place{w.place("new", false)})); r.Outcomes[0].Err != nil {
-		t.Error(r.Outcomes[0].Err)
+	// A deletion that was interrupted long ago is ended, and the copy made.
+	w.ok(archive.Publish(t.Context(), going.Store, archive.Folder(testVault, testDB, m.id)+archive.GlobalsPart, []byte("its rest")))
+	task.Targets, task.Now = []Place{going}, func() time.Time { return noon.Add(25 * time.Hour) }
+	r = fine(t, Copy(t.Context(), task))
+	w.whole(going, m)
+	if slices.ContainsFunc(w.names(going), func(n string) bool { return strings.HasSuffix(n, archive.DeletedName) }) || r.Outcomes[0].Healed != nil {
+		t.Errorf("%+v, %v", r.Outcomes, w.names(going))
 	}
+	// A mark beside a manifest means nothing: anybody could put it there.
+	w.ok(archive.MarkDeleted(t.Context(), a.Store, archive.Folder(testVault, testDB, m.id), archive.Note{Archive: m.id, At: noon}))
+	w.ok(archive.MarkDeleted(t.Context(), going.Store, archive.Folder(testVault, testDB, m.id), archive.Note{Archive: m.id, At: noon}))
+	fine(t, Copy(t.Context(), w.task(m, []Place{a}, []Place{w.place("new", false), going})))
 }
 
 // TestSpaceIsLookedAt before anything is written.

@@ -22,17 +22,14 @@ const maxSmall = archive.MaxManifest
 // file explains, unless there is an archive of this vault among them.
 func (t *target) haveVault(ctx context.Context) error {
 	c := t.c
-	there, err := archive.ReadVault(ctx, t.Store, c.Vault)
-	switch {
-	case err == nil && there.ID == c.VaultID:
-		return nil
-	case err == nil:
-		return &fault.Error{Op: "copy", What: fmt.Sprintf("%s holds another vault named %q", t.Name, c.Vault), Why: fmt.Sprintf("its id is %s, this vault's is %s", there.ID, c.VaultID),
-			Left: "nothing was written there", Do: "give the place another path, or this vault another name", Code: fault.Refused}
-	case fault.CodeOf(err) != fault.NoVault:
+	absent, err := t.isOurs(ctx)
+	if err != nil || !absent {
 		return err
 	}
 	if err := t.mayHaveVault(ctx); err != nil {
+		if absent, aerr := t.isOurs(ctx); aerr != nil || !absent { // another host has made it meanwhile
+			return aerr
+		}
 		return err
 	}
 	src, err := c.source(ctx)
@@ -47,12 +44,22 @@ func (t *target) haveVault(ctx context.Context) error {
 	if err := archive.Publish(ctx, t.Store, name, data); !errors.Is(err, store.ErrExist) {
 		return err
 	}
-	there, err = archive.ReadVault(ctx, t.Store, c.Vault) // another one has made it meanwhile
-	if err == nil && there.ID != c.VaultID {
-		err = &fault.Error{Op: "copy", What: fmt.Sprintf("%s holds another vault named %q", t.Name, c.Vault), Why: "it was made a moment ago",
+	_, err = t.isOurs(ctx)
+	return err
+}
+
+// isOurs refuses a place with another vault. absent says that it has none.
+func (t *target) isOurs(ctx context.Context) (absent bool, err error) {
+	c := t.c
+	there, err := archive.ReadVault(ctx, t.Store, c.Vault)
+	switch {
+	case err != nil && fault.CodeOf(err) == fault.NoVault:
+		return true, nil
+	case err == nil && there.ID != c.VaultID:
+		return false, &fault.Error{Op: "copy", What: fmt.Sprintf("%s holds another vault named %q", t.Name, c.Vault), Why: fmt.Sprintf("its id is %s, this vault's is %s", there.ID, c.VaultID),
 			Left: "nothing was written there", Do: "give the place another path, or this vault another name", Code: fault.Refused}
 	}
-	return err
+	return false, err
 }
 
 // mayHaveVault tells whether a vault file may be put into a place that has
@@ -104,8 +111,11 @@ func (t *target) seal(ctx context.Context) error {
 	}
 	// A host may have deleted the archive while its bytes were on their way.
 	if _, err := src.Store.Stat(ctx, c.folder()+archive.ManifestName); errors.Is(err, store.ErrNotExist) {
-		return c.goingAway(src.Place)
+		return c.goingAway(src.Place, "its manifest was removed while its bytes were on their way")
 	} else if err != nil {
+		return err
+	}
+	if err := t.still(ctx); err != nil {
 		return err
 	}
 	return t.put(ctx, archive.ManifestName, manifest, true)

@@ -8,7 +8,6 @@ import (
 
 	"pgvault/fault"
 	"pgvault/vault/archive"
-	"pgvault/vault/store"
 )
 
 // source is a place that has the archive. copier.mu guards it.
@@ -50,11 +49,6 @@ func (c *copier) source(ctx context.Context) (*source, error) {
 func (c *copier) open(ctx context.Context, s *source) error {
 	o, err := archive.Open(ctx, s.Store, c.Trust, c.VaultID, c.Vault, c.Database, c.ID)
 	if err != nil {
-		return err
-	}
-	if _, err := s.Store.Stat(ctx, c.folder()+archive.DeletedName); err == nil {
-		return c.goingAway(s.Place)
-	} else if !errors.Is(err, store.ErrNotExist) {
 		return err
 	}
 	if c.opened != nil && c.opened.Digest != o.Digest {
@@ -115,9 +109,10 @@ func (c *copier) noSource() error {
 	return e
 }
 
-func (c *copier) goingAway(p Place) error {
-	return &fault.Error{Op: "copy", What: "archive " + c.ID + " is being deleted", Why: fmt.Sprintf("the mark of its deletion lies in %s", p.Name),
-		Left: "nothing was copied to or from there", Do: "finish the deletion: pgvault delete " + c.ID, Code: fault.Refused}
+// goingAway is the error for an archive that is being deleted.
+func (c *copier) goingAway(p Place, why string) error {
+	return &fault.Error{Op: "copy", What: fmt.Sprintf("archive %s is being deleted in %s", c.ID, p.Name), Why: why,
+		Left: "nothing of it is listed there", Do: "see in which places it still lies: pgvault show " + c.ID, Code: fault.Refused}
 }
 
 // damage is what is said of a part whose bytes are not the manifest's.

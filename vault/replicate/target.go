@@ -4,12 +4,17 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"sync"
+	"time"
 
 	"pgvault/fault"
+	"pgvault/safetext"
 	"pgvault/vault/archive"
 	"pgvault/vault/store"
 )
@@ -92,11 +97,8 @@ func (t *target) look(ctx context.Context) error {
 	for _, i := range infos {
 		t.there[i.Name[len(c.folder()):]] = i.Size
 	}
-	if _, marked := t.there[archive.DeletedName]; marked {
-		return c.goingAway(t.Place)
-	}
 	if _, ok := t.there[archive.ManifestName]; !ok {
-		return nil
+		return t.clearDeletion(ctx)
 	}
 	o, err := archive.Open(ctx, t.Store, c.Trust, c.VaultID, c.Vault, c.Database, c.ID)
 	switch {
@@ -105,6 +107,56 @@ func (t *target) look(ctx context.Context) error {
 			Left: "both are as they were", Do: "look at both: pgvault show " + c.ID, Code: fault.Differs}
 	case err != nil && fault.CodeOf(err) != fault.Differs:
 		return err
+	}
+	return nil
+}
+
+// deletionAge is how old the mark of a deletion must be that did not come to
+// its end before the rest of it is cleared away. A younger one may be at work.
+const deletionAge = 24 * time.Hour
+
+// clearDeletion ends a deletion that was interrupted: anybody may. Without a
+// mark what lies there is an unfinished copy, and is used.
+func (t *target) clearDeletion(ctx context.Context) error {
+	if _, marked := t.there[archive.DeletedName]; !marked {
+		return nil
+	}
+	src, err := store.ReadAll(ctx, t.Store, t.c.folder()+archive.DeletedName, maxSmall)
+	if err != nil && !errors.Is(err, store.ErrNotExist) && !errors.Is(err, store.ErrTooBig) {
+		return err
+	}
+	var n archive.Note
+	if json.Unmarshal(src, &n) == nil && t.c.Now().Sub(n.At) < deletionAge {
+		return t.c.goingAway(t.Place, fmt.Sprintf("%s began with it at %s", safetext.Line(n.By), n.At.UTC().Format(time.RFC3339)))
+	}
+	names := slices.Sorted(maps.Keys(t.there))
+	gone := archive.Removal(func(name string) bool { _, ok := t.there[name]; return ok }, names)
+	for _, name := range append(gone, archive.DeletedName) {
+		if err := t.Store.Remove(ctx, t.c.folder()+name); err != nil && !errors.Is(err, store.ErrNotExist) {
+			return err
+		}
+		delete(t.there, name)
+	}
+	t.c.Note("info", fmt.Sprintf("what an interrupted deletion had left of %s in %s is removed", t.c.ID, t.Name))
+	return nil
+}
+
+// still tells whether all parts lie there, right before the manifest is
+// written: another host may have cleared away a deletion.
+func (t *target) still(ctx context.Context) error {
+	infos, err := t.Store.List(ctx, t.c.folder())
+	if err != nil {
+		return err
+	}
+	there := map[string]int64{}
+	for _, i := range infos {
+		there[i.Name[len(t.c.folder()):]] = i.Size
+	}
+	for n, p := range t.c.opened.Manifest.Parts {
+		if size, ok := there[p.Name]; !ok || size != p.Size {
+			t.right[n] = false
+			return fmt.Errorf("part %s of %s is not in %s any more", p.Name, t.c.ID, t.Name)
+		}
 	}
 	return nil
 }

@@ -68,7 +68,7 @@ func (s *telegramService) send(chat, message string) error {
 		Description string `json:"description"`
 	}
 	if err := json.Unmarshal(src, &answer); err != nil || !answer.OK {
-		return fmt.Errorf("Telegram answered %s: %s", res.Status, answer.Description)
+		return fmt.Errorf("it answered %s: %s", res.Status, answer.Description)
 	}
 	return nil
 }
