@@ -25,6 +25,9 @@ const (
 	Locked                  // the object is locked against this
 )
 
+// TryAgain is the remedy where a service does not answer.
+const TryAgain = "Try again when it answers; what is missing there is sent at the next run, or by pgvault copy --missing."
+
 // maxWhy bounds what a service's own words take of an error, in runes.
 const maxWhy = 300
 
@@ -63,7 +66,7 @@ func Fault(place, did, name string, kind Kind, err error) error {
 	case Locked:
 		f.Code, f.Do = fault.Refused, "Wait until the lock ends; pgvault show names the day."
 	default:
-		f.Do = "Try again when it answers; what is missing there is sent at the next run, or by pgvault copy --missing."
+		f.Do = TryAgain
 	}
 	return f
 }
