@@ -179,7 +179,7 @@ func (v *Vault) retentionFacts(ctx context.Context, w *view) ([]retention.Archiv
 			if c.LockedUntil != nil && c.LockedUntil.After(r.Locked) {
 				r.Locked = *c.LockedUntil
 			}
-			if c.State == CopyGood && r.Good && !newest[[2]string{a.Database, c.Place}] {
+			if len(w.sights) > 1 && c.State == CopyGood && r.Good && !newest[[2]string{a.Database, c.Place}] {
 				newest[[2]string{a.Database, c.Place}] = true
 				only = append(only, c.Place)
 			}
