@@ -205,7 +205,7 @@ func (l *loader) text(v any, path string) (string, bool) {
 }
 
 var (
-	variable     = regexp.MustCompile(`\$?\$\{[^}]*\}?`)
+	variable     = regexp.MustCompile(`\$\$\{|\$\{[^}]*\}?`)
 	variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 )
 
