@@ -48,7 +48,7 @@ func (v *Vault) locate(ctx context.Context, ref, place string) (*found, error) {
 	if !latest {
 		within = v.databaseOf(sites, ref)
 	}
-	replies := askEach(ctx, v, sites, verbWait, func(ctx context.Context, s site) ([]folder, error) {
+	replies := v.askForCopies(ctx, sites, func(ctx context.Context, s site) ([]folder, error) {
 		return v.candidates(ctx, s, vf, ref, within, latest)
 	})
 	if err := ctx.Err(); err != nil {
@@ -77,6 +77,39 @@ func (v *Vault) locate(ctx context.Context, ref, place string) (*found, error) {
 		return best, nil
 	}
 	return nil, v.noArchive(ref, place, replies)
+}
+
+// askForCopies asks all places for folders. Where one has what is looked for,
+// the others are not waited for much longer; where none has, they are.
+func (v *Vault) askForCopies(ctx context.Context, sites []site, ask func(ctx context.Context, s site) ([]folder, error)) []reply[[]folder] {
+	if len(sites) == 1 {
+		return askEach(ctx, v, sites, verbWait, ask)
+	}
+	replies := askEach(ctx, v, sites, screenWait, ask)
+	if slices.ContainsFunc(replies, func(r reply[[]folder]) bool { return len(r.value) > 0 }) || ctx.Err() != nil {
+		return replies
+	}
+	var slow []site
+	for _, r := range replies {
+		if errors.Is(r.err, errSilent) {
+			slow = append(slow, r.site)
+		}
+	}
+	for _, again := range askEach(ctx, v, slow, verbWait, ask) {
+		i := slices.IndexFunc(replies, func(r reply[[]folder]) bool { return r.n == again.n })
+		replies[i] = again
+	}
+	return replies
+}
+
+// noAnswer names the places that did not answer, so that they may have
+// another copy or, of latest:, a newer archive; "" where all did.
+func (f *found) noAnswer() string {
+	var names []string
+	for _, r := range f.silent {
+		names = append(names, r.Name)
+	}
+	return strings.Join(names, ", ")
 }
 
 // databaseOf guesses the database of an archive by what is remembered, so
@@ -153,7 +186,11 @@ func (v *Vault) foundAt(ctx context.Context, vf *archive.VaultFile, trust *archi
 			sites = append(sites, r.site)
 		}
 	}
-	described := askEach(ctx, v, sites, verbWait, func(ctx context.Context, s site) (located, error) {
+	wait := screenWait
+	if len(sites) == 1 {
+		wait = verbWait
+	}
+	described := askEach(ctx, v, sites, wait, func(ctx context.Context, s site) (located, error) {
 		return v.locatedAt(ctx, s, vf, trust, having[s.n])
 	})
 	if err := ctx.Err(); err != nil {

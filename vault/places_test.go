@@ -244,6 +244,9 @@ func TestVaultIsKnownWithoutItsFirstPlace(t *testing.T) {
 	if err != nil || f.copies[0].Name != "s3" || len(f.silent) != 1 {
 		t.Fatalf("%+v, %v", f, err)
 	}
+	if f.noAnswer() != "disk" {
+		t.Errorf("who did not answer: %q", f.noAnswer())
+	}
 	if _, err := w.vault().locate(t.Context(), "20200101T000000Z-0000", ""); fault.CodeOf(err) != fault.PlaceUnreachable || !strings.Contains(fault.As(err).Why, "disk") {
 		t.Errorf("it may lie where nobody answers: %v", err)
 	}
@@ -343,5 +346,40 @@ func TestSlowPlaceIsReadInSteps(t *testing.T) {
 	}
 	if n := manifests.Load() - before; n != int64(200-len(known.archives)) {
 		t.Errorf("%d manifests were read, %d were known", n, len(known.archives))
+	}
+}
+
+// TestFindingWaitsForNobody: an archive that one place has is found although
+// another hangs; one that no other place has is waited for.
+func TestFindingWaitsForNobody(t *testing.T) {
+	w := newWorld(t)
+	s3, _ := w.threePlaces()
+	id := w.fabricate(made{database: "shop", at: noon})
+	w.bring("s3", "shop", id, nil)
+	v := w.vault()
+	v.slow.waiting = 500 * time.Millisecond
+	s3.set(func(n *network) { n.stall = true })
+	for _, ref := range []string{id, "latest:shop"} {
+		f, err := v.locate(t.Context(), ref, "")
+		if err != nil || f.ID != id || f.noAnswer() != "s3" || states(f.Archive) != "disk good, s3 unknown, nas missing" {
+			t.Fatalf("%s: %+v, %v", ref, f, err)
+		}
+	}
+	if err := os.RemoveAll(w.path("place/main/shop")); err != nil {
+		t.Fatal(err)
+	}
+	var asked atomic.Int64
+	s3.set(func(n *network) {
+		n.stall = false
+		n.before = func(ctx context.Context, call string) error {
+			if !strings.HasPrefix(call, "list") || asked.Add(1) > 1 { // too slow for the first question
+				return nil
+			}
+			<-ctx.Done()
+			return ctx.Err()
+		}
+	})
+	if f, err := v.locate(t.Context(), id, ""); err != nil || f.copies[0].Name != "s3" || asked.Load() < 2 {
+		t.Errorf("%+v, asked %d times, %v", f, asked.Load(), err)
 	}
 }

@@ -60,6 +60,9 @@ func (v *Vault) PlanRestore(ctx context.Context, o RestoreOptions) (*RestorePlan
 	if a.State != "good" {
 		p.check("!", "the archive is "+a.State+": "+a.Reason, "")
 	}
+	if names := f.noAnswer(); names != "" && strings.HasPrefix(o.ID, "latest:") {
+		p.check("!", "no answer from "+names+": a newer archive may lie there", "see pgvault place list, or name the archive by its id")
+	}
 	for _, b := range prep.bad {
 		p.check("!", "the copy in "+b.l.Name+" cannot be used: "+oneLine(b.err)+"; the one in "+prep.l.Name+" is taken", "pgvault verify "+a.ID+" --place "+safetext.Word(b.l.Name))
 	}

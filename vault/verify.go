@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"pgvault/fault"
 	"pgvault/pg"
@@ -73,6 +74,9 @@ func (v *Vault) verify(ctx context.Context, r *run, f *found, opts VerifyOptions
 	}
 	m := l.o.Manifest
 	r.done.Tables, r.done.Rows, r.done.Bytes, r.done.Stored = m.Tables, m.Rows, m.Bytes, m.Stored()
+	if names := f.noAnswer(); names != "" && strings.HasPrefix(opts.ID, "latest:") {
+		r.warn("no answer from " + names + ": a newer archive may lie there")
+	}
 	if len(v.c.Places) > 1 {
 		r.info("the copy in " + l.Name + " is read")
 	}
