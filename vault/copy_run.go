@@ -131,7 +131,7 @@ func (c *copying) bring(ctx context.Context, w *copyWork, ts []sending, events c
 		return
 	}
 	by := map[string]sending{}
-	task := replicate.Task{Vault: c.v.c.Name, VaultID: c.vf.ID, Trust: c.trust, Database: w.database, ID: w.id, Note: c.note, Patience: c.patience, Now: c.now}
+	task := replicate.Task{Vault: c.v.c.Name, VaultID: c.vf.ID, File: c.vf, Trust: c.trust, Database: w.database, ID: w.id, Note: c.note, Patience: c.patience, Now: c.now}
 	for _, s := range w.sources {
 		task.Sources = append(task.Sources, replicate.Place{Name: s.Name, Store: s.Store})
 	}

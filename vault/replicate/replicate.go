@@ -39,6 +39,7 @@ type Place struct {
 type Task struct {
 	Vault    string // the vault's name
 	VaultID  string
+	File     *archive.VaultFile // the vault file, where a source has lost its own; may be nil
 	Trust    *archive.Trust
 	Database string
 	ID       string

@@ -400,6 +400,22 @@ func TestOthersAreRefused(t *testing.T) {
 	fine(t, Copy(t.Context(), w.task(m, []Place{a}, []Place{w.place("new", false), going})))
 }
 
+// TestVaultFileIsLost: a source that has lost its vault file gives its
+// archives all the same.
+func TestVaultFileIsLost(t *testing.T) {
+	w := newWorld(t)
+	a, b := w.place("a", true), w.place("b", false)
+	m := w.make(a, 1000)
+	w.ok(os.Remove(w.dir + "/a/main/vault.json"))
+	task := w.task(m, []Place{a}, []Place{b})
+	task.File = w.vault
+	fine(t, Copy(t.Context(), task))
+	w.whole(b, m)
+	if vf, err := archive.ReadVault(t.Context(), b.Store, testVault); err != nil || vf.ID != w.vault.ID {
+		t.Errorf("%+v, %v", vf, err)
+	}
+}
+
 // TestSpaceIsLookedAt before anything is written.
 func TestSpaceIsLookedAt(t *testing.T) {
 	w := newWorld(t)

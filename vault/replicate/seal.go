@@ -38,13 +38,15 @@ func (t *target) haveVault(ctx context.Context) error {
 	}
 	name := c.Vault + "/" + archive.VaultName
 	data, err := store.ReadAll(ctx, src.Store, name, maxSmall)
-	if err != nil {
-		return err
+	switch {
+	case err == nil:
+		err = archive.Publish(ctx, t.Store, name, data)
+	case errors.Is(err, store.ErrNotExist) && c.File != nil:
+		err = c.File.Write(ctx, t.Store)
 	}
-	if err := archive.Publish(ctx, t.Store, name, data); !errors.Is(err, store.ErrExist) {
-		return err
+	if errors.Is(err, store.ErrExist) {
+		_, err = t.isOurs(ctx)
 	}
-	_, err = t.isOurs(ctx)
 	return err
 }
 
