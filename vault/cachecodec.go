@@ -12,7 +12,7 @@ import (
 // first frame: 10 000 rows take some milliseconds, as JSON or gob twenty
 // times as long. Numbers are varints, a string that was there before is
 // written as its number. A file of another version is passed over.
-const listingMagic = "pgvault listing 3\n"
+const listingMagic = "pgvault listing 4\n"
 
 var errListing = errors.New("the remembered listing cannot be read")
 
@@ -25,6 +25,7 @@ func encodeListing(r *remembered) []byte {
 	e.text(r.trust)
 	e.flag(r.empty)
 	e.texts(r.rest)
+	e.number(int64(r.left))
 	e.number(int64(len(r.archives)))
 	for i := range r.archives {
 		e.text(r.prints[i])
@@ -49,6 +50,7 @@ func decodeListing(src []byte) (*remembered, error) {
 	r := &remembered{at: d.time(), vaultID: d.text(), trust: d.text()}
 	r.empty = d.number() == 1
 	r.rest = d.texts()
+	r.left = int(max(0, d.number()))
 	n := d.count()
 	if n > len(d.b)/rowAtLeast {
 		return nil, errListing
