@@ -2,9 +2,11 @@ package pg
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // SwitchDatabase is what one wants to know of a database before it loses, or
@@ -151,4 +153,11 @@ func Ask(ctx context.Context, s Settings, database string) (Answer, error) {
 			ON c.relkind IN ('r', 'p', 'm') AND c.relpersistence <> 't'
 		WHERE d.datname = pg_catalog.current_database() GROUP BY d.oid, d.datdba`).Scan(&a.OID, &a.Tables, &a.Readable)
 	return a, switchFault(ctx, "the database "+quoteShown(database)+" does not answer", err)
+}
+
+// NoFreeConnection tells of an error of Connect, or of what uses it, whether
+// the server or the database had no connection left.
+func NoFreeConnection(err error) bool {
+	var e *pgconn.PgError
+	return errors.As(err, &e) && e.Code == "53300"
 }
