@@ -258,16 +258,18 @@ func (d *switchDrive) back(ctx context.Context, start SwitchGoal, cause error) e
 	defer cancel()
 	d.returning = true
 	var err error
-	for {
+	for tries := 0; ; {
 		if _, err = d.to(limited, start); err == nil {
 			break
 		}
-		t := time.NewTimer(time.Second)
-		select {
-		case <-limited.Done():
-		case <-t.C:
+		if tries++; tries > 1 {
+			t := time.NewTimer(time.Second)
+			select {
+			case <-limited.Done():
+			case <-t.C:
+			}
+			t.Stop()
 		}
-		t.Stop()
 		if limited.Err() != nil {
 			break
 		}
