@@ -155,6 +155,8 @@ func (t *textSink) done(e vault.RunDone) {
 		t.line("%s", copied(e))
 	case vault.KindVerify:
 		t.line("ok %s is %s%s, %.1f s", e.ID, e.Proof, equalText(e), e.Seconds)
+	case vault.KindSwitch:
+		t.line("ok %s: the names are as planned, %.1f s", safetext.Line(e.Database), e.Seconds)
 	case vault.KindRestore:
 		t.line("ok %s is restored%s, %.1f s", safetext.Line(e.Target), equalText(e), e.Seconds)
 	}

@@ -26,6 +26,7 @@ const (
 	KindVerify  Kind = "verify"
 	KindRestore Kind = "restore"
 	KindCopy    Kind = "copy"
+	KindSwitch  Kind = "switch"
 )
 
 // Stage is one phase of a run, in the order of RunStarted.Stages.
@@ -46,6 +47,9 @@ const (
 	StageSettings  Stage = "settings"  // database settings and grants, ANALYZE
 	StageCompare   Stage = "compare"   // every table's rows and SHA-256
 	StageCopies    Stage = "copies"    // archives are brought to other places
+	StagePrepare   Stage = "prepare"   // switch: owner, settings and grants are carried over
+	StageSwitch    Stage = "switch"    // logins refused, sessions ended, both renamed, logins let in
+	StageAsk       Stage = "ask"       // both databases are asked a question
 )
 
 // RunStarted is the first event of a run.

@@ -37,6 +37,7 @@ type healthFacts struct {
 	drillEvery time.Duration    // 0: nothing is asked
 	minFree    map[string]int64 // by place: bytes that are to stay free
 	failing    map[string]tell.Broken
+	switches   []Explained // that were broken off
 }
 
 // placeFacts is what is known of one place.

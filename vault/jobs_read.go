@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"pgvault/fault"
+	"pgvault/safetext"
 	"pgvault/vault/job"
 )
 
@@ -177,6 +178,11 @@ func leftByDead(j Job) string {
 			return "database " + j.Target + " is there with all its rows, but is not proven equal; no other was touched"
 		}
 		return "database " + j.Target + " may be there, half made: drop it by hand; no other was touched"
+	case KindSwitch:
+		if j.Stage == "" || j.Stage == StagePrepare {
+			return "no name was changed"
+		}
+		return "both databases are whole, under their old names or their new ones; neither may accept logins: pgvault switch " + safetext.Word(j.Order.Database) + " --resume"
 	}
 	return "the archive is as it was"
 }
@@ -209,6 +215,8 @@ func outcome(d RunDone) string {
 		return oneLine(d.Err)
 	case d.Kind == KindCopy:
 		return outcomeOfCopy(d)
+	case d.Kind == KindSwitch:
+		return "the names are switched"
 	case d.TablesTotal > 0:
 		return fmt.Sprintf("%s: %d of %d tables equal", d.Proof, d.TablesEqual, d.TablesTotal)
 	case d.Kind == KindBackup:

@@ -321,7 +321,7 @@ func allMissing(o Order) string {
 }
 
 func jobWhat(o Order, database, target string) string {
-	if target = orElse(target, o.ToNew+o.ToEmpty); o.Kind == KindRestore && target != "" {
+	if target = orElse(target, o.ToNew+o.ToEmpty); (o.Kind == KindRestore || o.Kind == KindSwitch) && target != "" {
 		return safetext.Line(database) + " > " + safetext.Line(target)
 	}
 	return safetext.Line(database)
