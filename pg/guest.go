@@ -35,7 +35,8 @@ const (
 // the server. What needs more is done for it by event triggers, which take
 // nothing from the dump but names that were given before: the extensions that
 // it makes are made by the superuser, and the roles that are to own its
-// objects get CREATE in each of its schemas. While the guest is in, nobody
+// objects get CREATE in each of its schemas. These roles pass row-level
+// security, because some of them were superusers. While the guest is in, nobody
 // else can log in: the superuser's only session is this one.
 type Guest struct {
 	Settings Settings // as the guest
@@ -58,7 +59,7 @@ func InviteGuest(ctx context.Context, admin Settings, guest func(role string) Se
 	}
 	steps := []string{"CREATE ROLE " + guestRole + " LOGIN BYPASSRLS" + super, "CREATE ROLE " + guestHub}
 	for _, r := range withPostgres(o.Roles) {
-		steps = append(steps, "CREATE ROLE "+quoteIdent(r), "GRANT "+quoteIdent(r)+" TO "+guestRole, "GRANT "+guestHub+" TO "+quoteIdent(r))
+		steps = append(steps, "CREATE ROLE "+quoteIdent(r)+" BYPASSRLS", "GRANT "+quoteIdent(r)+" TO "+guestRole, "GRANT "+guestHub+" TO "+quoteIdent(r))
 	}
 	if major(conn) >= 14 {
 		steps = append(steps, "GRANT pg_read_all_data TO "+guestRole)

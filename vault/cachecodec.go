@@ -12,7 +12,7 @@ import (
 // first frame: 10 000 rows take some milliseconds, as JSON or gob twenty
 // times as long. Numbers are varints, a string that was there before is
 // written as its number. A file of another version is passed over.
-const listingMagic = "pgvault listing 3\n"
+const listingMagic = "pgvault listing 4\n"
 
 var errListing = errors.New("the remembered listing cannot be read")
 
@@ -121,6 +121,11 @@ func (e *encoder) archive(a *Archive) {
 	e.texts(a.Tags)
 	e.time(a.locked)
 	e.time(a.expires)
+	e.flag(a.Imported != nil)
+	if a.Imported != nil {
+		e.time(*a.Imported)
+		e.text(a.mark)
+	}
 	e.number(int64(len(a.Proofs)))
 	for _, p := range a.Proofs {
 		e.time(p.At)
@@ -230,6 +235,10 @@ func (d *decoder) archive(a *Archive) {
 	a.Tags = d.texts()
 	a.locked = d.time()
 	a.expires = d.time()
+	if d.number() == 1 {
+		at := d.time()
+		a.Imported, a.mark = &at, d.text()
+	}
 	if n := d.count(); n > 0 {
 		a.Proofs = make([]ProofRecord, n)
 	}

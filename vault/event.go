@@ -26,6 +26,7 @@ const (
 	KindVerify  Kind = "verify"
 	KindRestore Kind = "restore"
 	KindCopy    Kind = "copy"
+	KindImport  Kind = "import"
 )
 
 // Stage is one phase of a run, in the order of RunStarted.Stages.

@@ -39,6 +39,7 @@ type Script struct {
 	Started      time.Time // from a header of pg_dump --verbose
 	Encoding     string    // of SET client_encoding; empty: not said
 	Database     string    // of \connect
+	Made         Database  // what CREATE DATABASE says
 	Cluster      bool      // it is of pg_dumpall, or connects more than once
 	Tables       map[Name]Rows
 	Roles        []string // that own something or are granted something, sorted

@@ -92,6 +92,7 @@ func (l *lexer) statement(text string) {
 		s.Inserts++
 	case begins(t, "CREATE", "DATABASE"):
 		l.sawCreate = true
+		s.Made.read(t)
 	case begins(t, "CREATE", "EXTENSION"):
 		l.extension(t[2:])
 	case begins(t, "SELECT"):
