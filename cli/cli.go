@@ -149,7 +149,7 @@ func (p *program) root() *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err.Error()) })
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
-	root.AddCommand(p.backupCmd(), p.listCmd(), p.showCmd(), p.verifyCmd(), p.restoreCmd(), p.switchCmd(), p.dumpCmd(),
+	root.AddCommand(p.backupCmd(), p.listCmd(), p.showCmd(), p.verifyCmd(), p.restoreCmd(), p.switchCmd(), p.dumpCmd(), p.importCmd(),
 		p.statusCmd(), p.retentionCmd(), p.copyCmd(), p.pinCmd(), p.unpinCmd(), p.deleteCmd(), p.placeCmd(), p.jobCmd(), p.unlockCmd(), p.timerCmd(), p.initCmd(), p.configCmd(), p.alertCmd(), p.keyCmd(), p.demoCmd(), p.versionCmd())
 	return root
 }

@@ -151,6 +151,8 @@ func (t *textSink) done(e vault.RunDone) {
 	switch e.Kind {
 	case vault.KindBackup:
 		t.line("ok %s: %d tables, %d rows, %s in %s stored, proof: %s, %.1f s", e.ID, e.Tables, e.Rows, size(e.Bytes), size(e.Stored), e.Proof, e.Seconds)
+	case vault.KindImport:
+		t.line("ok %s: %s with the original, %d rows, %s in %s stored, proof: %s, %.1f s", e.ID, strings.TrimPrefix(equalText(e), ": "), e.Rows, size(e.Bytes), size(e.Stored), e.Proof, e.Seconds)
 	case vault.KindCopy:
 		t.line("%s", copied(e))
 	case vault.KindVerify:

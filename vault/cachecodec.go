@@ -123,6 +123,11 @@ func (e *encoder) archive(a *Archive) {
 	e.texts(a.Tags)
 	e.time(a.locked)
 	e.time(a.expires)
+	e.flag(a.Imported != nil)
+	if a.Imported != nil {
+		e.time(*a.Imported)
+		e.text(a.mark)
+	}
 	e.number(int64(len(a.Proofs)))
 	for _, p := range a.Proofs {
 		e.time(p.At)
@@ -232,6 +237,10 @@ func (d *decoder) archive(a *Archive) {
 	a.Tags = d.texts()
 	a.locked = d.time()
 	a.expires = d.time()
+	if d.number() == 1 {
+		at := d.time()
+		a.Imported, a.mark = &at, d.text()
+	}
 	if n := d.count(); n > 0 {
 		a.Proofs = make([]ProofRecord, n)
 	}

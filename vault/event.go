@@ -27,6 +27,7 @@ const (
 	KindRestore Kind = "restore"
 	KindCopy    Kind = "copy"
 	KindSwitch  Kind = "switch"
+	KindImport  Kind = "import"
 )
 
 // Stage is one phase of a run, in the order of RunStarted.Stages.

@@ -170,6 +170,8 @@ func leftByDead(j Job) string {
 		return "archive " + j.Archive + " is there, whole as it was written; it is not yet proven readable"
 	case KindCopy:
 		return "every copy that was listed is as it was; what came whole is listed, the next copy goes on from there"
+	case KindImport:
+		return "the original is as it was; its archive is there if pgvault list shows it; what the scratch server held is removed by the next run"
 	case KindRestore:
 		switch j.Stage {
 		case "", StageCheck:
