@@ -6,13 +6,15 @@ import (
 	"hash/crc32"
 	"slices"
 	"time"
+
+	"pgvault/vault/archive"
 )
 
 // The listing is kept in a form of its own because it is read before the
 // first frame: 10 000 rows take some milliseconds, as JSON or gob twenty
 // times as long. Numbers are varints, a string that was there before is
 // written as its number. A file of another version is passed over.
-const listingMagic = "pgvault listing 3\n"
+const listingMagic = "pgvault listing 4\n"
 
 var errListing = errors.New("the remembered listing cannot be read")
 
@@ -108,7 +110,7 @@ func (e *encoder) flag(b bool) {
 }
 
 func (e *encoder) archive(a *Archive) {
-	for _, s := range [...]string{a.ID, a.Database, a.State, string(a.Proof), a.Reason, a.ServerVersion, a.DumpVersion, a.digest} {
+	for _, s := range [...]string{a.ID, a.Database, a.State, string(a.Proof), a.Reason, a.ServerVersion, a.DumpVersion, a.digest, a.ResealedFrom, a.fromDigest} {
 		e.text(s)
 	}
 	e.time(a.Started)
@@ -121,6 +123,13 @@ func (e *encoder) archive(a *Archive) {
 	e.texts(a.Tags)
 	e.time(a.locked)
 	e.time(a.expires)
+	e.time(a.resealed)
+	e.number(int64(len(a.keys)))
+	for _, k := range a.keys {
+		e.text(k.Name)
+		e.text(k.Kind)
+		e.text(k.Fingerprint)
+	}
 	e.number(int64(len(a.Proofs)))
 	for _, p := range a.Proofs {
 		e.time(p.At)
@@ -214,7 +223,7 @@ func (d *decoder) texts() []string {
 }
 
 func (d *decoder) archive(a *Archive) {
-	for _, s := range [...]*string{&a.ID, &a.Database, &a.State, (*string)(&a.Proof), &a.Reason, &a.ServerVersion, &a.DumpVersion, &a.digest} {
+	for _, s := range [...]*string{&a.ID, &a.Database, &a.State, (*string)(&a.Proof), &a.Reason, &a.ServerVersion, &a.DumpVersion, &a.digest, &a.ResealedFrom, &a.fromDigest} {
 		*s = d.text()
 	}
 	a.Started, a.Finished = d.time(), d.time()
@@ -230,6 +239,13 @@ func (d *decoder) archive(a *Archive) {
 	a.Tags = d.texts()
 	a.locked = d.time()
 	a.expires = d.time()
+	a.resealed = d.time()
+	if n := d.count(); n > 0 {
+		a.keys = make([]archive.Recipient, n)
+		for i := range a.keys {
+			a.keys[i] = archive.Recipient{Name: d.text(), Kind: d.text(), Fingerprint: d.text()}
+		}
+	}
 	if n := d.count(); n > 0 {
 		a.Proofs = make([]ProofRecord, n)
 	}

@@ -166,6 +166,8 @@ func leftAtFirst(k Kind) string {
 		return "no archive was made; all older ones are as they were"
 	case KindRestore:
 		return "nothing was made or changed"
+	case KindReseal:
+		return resealLeft
 	case KindCopy:
 		return "every copy that was there is as it was; nothing of a half copy is listed"
 	}
