@@ -18,8 +18,8 @@ type KeyInfo struct {
 	// recipients file, or is another host's.
 	Present  bool        `json:"present"`
 	Retired  string      `json:"retired,omitempty"` // the day, where the recipients file says so: 2026-11-23
-	Archives int         `json:"archives"` // that it opens
-	Newest   *KeyArchive `json:"newest"`   // of them; nil: none
+	Archives int         `json:"archives"`          // that it opens
+	Newest   *KeyArchive `json:"newest"`            // of them; nil: none
 	Oldest   *KeyArchive `json:"oldest"`
 	// ProvenAt is when an identity of it last opened an archive, by the signed
 	// proofs in the vault; nil: never, or that is not known, as of SSH keys,
