@@ -38,6 +38,7 @@ type healthFacts struct {
 	minFree    map[string]int64 // by place: bytes that are to stay free
 	failing    map[string]tell.Broken
 	switches   []Explained // that were broken off
+	sheet      SheetState
 }
 
 // placeFacts is what is known of one place.
@@ -55,7 +56,7 @@ type placeFacts struct {
 }
 
 func (f *healthFacts) health() *Health {
-	h := &Health{At: f.now, Databases: []DatabaseHealth{}, Keys: f.keys, KeyUsed: f.keyUsed()}
+	h := &Health{At: f.now, Databases: []DatabaseHealth{}, Keys: f.keys, KeyUsed: f.keyUsed(), Sheet: f.sheet}
 	h.Places = []PlaceHealth{}
 	for _, p := range f.places {
 		h.Places = append(h.Places, p.health(f.now))

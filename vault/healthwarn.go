@@ -54,6 +54,9 @@ func (f *healthFacts) moreWarnings(places []PlaceHealth) []Explained {
 	if e, ok := f.drillWarning(); ok {
 		out = append(out, e)
 	}
+	if e, ok := f.sheet.warning(); ok {
+		out = append(out, e)
+	}
 	for _, name := range slices.Sorted(maps.Keys(f.failing)) {
 		out = append(out, sinkWarning(name, f.failing[name]))
 	}

@@ -168,6 +168,8 @@ func leftByDead(j Job) string {
 			return "archive " + j.Archive + " is there and proven; some place may not have its copy yet: the next backup sends it, or pgvault copy --missing"
 		}
 		return "archive " + j.Archive + " is there, whole as it was written; it is not yet proven readable"
+	case KindReseal:
+		return "the archives are as they were; what was resealed whole stays, and the next resealing goes on with the rest"
 	case KindCopy:
 		return "every copy that was listed is as it was; what came whole is listed, the next copy goes on from there"
 	case KindImport:
@@ -192,10 +194,10 @@ func leftByDead(j Job) string {
 // percent is how far a progress has come, "" where nobody can say. An
 // estimate bears a ~.
 func percent(p *Progress) string {
-	if p == nil || p.RowsTotal <= 0 && len(p.Places) == 0 {
+	if p == nil || p.RowsTotal <= 0 && len(p.Places) == 0 && p.Stage != StageReseal {
 		return ""
 	}
-	if len(p.Places) > 0 {
+	if len(p.Places) > 0 || p.Stage == StageReseal {
 		if p.BytesTotal <= 0 {
 			return ""
 		}
@@ -219,6 +221,8 @@ func outcome(d RunDone) string {
 		return outcomeOfCopy(d)
 	case d.Kind == KindSwitch:
 		return "the names are switched"
+	case d.Kind == KindReseal:
+		return bytesText(d.Stored) + " sealed anew"
 	case d.TablesTotal > 0:
 		return fmt.Sprintf("%s: %d of %d tables equal", d.Proof, d.TablesEqual, d.TablesTotal)
 	case d.Kind == KindBackup:

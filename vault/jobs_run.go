@@ -317,6 +317,9 @@ func allMissing(o Order) string {
 	if o.Missing {
 		return "all that is missing"
 	}
+	if o.Kind == KindReseal {
+		return "several archives"
+	}
 	return ""
 }
 

@@ -170,6 +170,8 @@ func leftAtFirst(k Kind) string {
 		return "nothing was made or changed"
 	case KindSwitch:
 		return "no name was changed, and who may log in is as it was"
+	case KindReseal:
+		return resealLeft
 	case KindCopy:
 		return "every copy that was there is as it was; nothing of a half copy is listed"
 	}
