@@ -38,6 +38,10 @@ func (t *textSink) sink(e vault.Event) {
 			t.line("copy of all that is missing")
 			break
 		}
+		if e.Kind == vault.KindRetention {
+			t.line("retention of %s", safetext.Line(firstOf(e.Database, "all databases")))
+			break
+		}
 		t.line("%s of %s, %s", e.Kind, safetext.Line(e.Database), safetext.Line(e.ID))
 	case vault.StageStarted:
 		t.stage, t.since, t.printed, t.tenth = e.Stage, e.At, e.At, 0
@@ -153,6 +157,10 @@ func (t *textSink) done(e vault.RunDone) {
 		t.line("ok %s: %d tables, %d rows, %s in %s stored, proof: %s, %.1f s", e.ID, e.Tables, e.Rows, size(e.Bytes), size(e.Stored), e.Proof, e.Seconds)
 	case vault.KindCopy:
 		t.line("%s", copied(e))
+	case vault.KindRetention:
+		if r := e.Retained; r != nil {
+			t.line("ok kept %d, marked %d, gone %d (freed %s), %.1f s", r.Kept, r.Marked, r.Gone, size(r.Freed), e.Seconds)
+		}
 	case vault.KindVerify:
 		t.line("ok %s is %s%s, %.1f s", e.ID, e.Proof, equalText(e), e.Seconds)
 	case vault.KindRestore:

@@ -26,6 +26,8 @@ const (
 	KindVerify  Kind = "verify"
 	KindRestore Kind = "restore"
 	KindCopy    Kind = "copy"
+
+	KindRetention Kind = "retention"
 )
 
 // Stage is one phase of a run, in the order of RunStarted.Stages.
@@ -46,6 +48,7 @@ const (
 	StageSettings  Stage = "settings"  // database settings and grants, ANALYZE
 	StageCompare   Stage = "compare"   // every table's rows and SHA-256
 	StageCopies    Stage = "copies"    // archives are brought to other places
+	StageRetention Stage = "retention" // archives are marked and removed, and marks taken away
 )
 
 // RunStarted is the first event of a run.
@@ -220,8 +223,18 @@ type RunDone struct {
 	TablesTotal int
 	Differences []Difference
 	Places      []PlaceResult // copy, and backup: every place that copies went to
+	Retained    *Retained     // retention: what it did
 	Warnings    int
 	Err         error // nil when Result is ok
+}
+
+// Retained counts what a run of retention did with archives.
+type Retained struct {
+	Kept     int   `json:"kept"` // those that are there after it
+	Marked   int   `json:"marked"`
+	Unmarked int   `json:"unmarked"`
+	Gone     int   `json:"gone"`
+	Freed    int64 `json:"freed"` // bytes, in all places
 }
 
 // Difference is one thing that is not as the archive recorded it.

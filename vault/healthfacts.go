@@ -37,6 +37,7 @@ type healthFacts struct {
 	drillEvery time.Duration    // 0: nothing is asked
 	minFree    map[string]int64 // by place: bytes that are to stay free
 	failing    map[string]tell.Broken
+	retention  *NextRetention
 }
 
 // placeFacts is what is known of one place.
@@ -54,7 +55,7 @@ type placeFacts struct {
 }
 
 func (f *healthFacts) health() *Health {
-	h := &Health{At: f.now, Databases: []DatabaseHealth{}, Keys: f.keys, KeyUsed: f.keyUsed()}
+	h := &Health{At: f.now, Databases: []DatabaseHealth{}, Keys: f.keys, KeyUsed: f.keyUsed(), Retention: f.retention}
 	h.Places = []PlaceHealth{}
 	for _, p := range f.places {
 		h.Places = append(h.Places, p.health(f.now))

@@ -169,6 +169,8 @@ func leftByDead(j Job) string {
 		return "archive " + j.Archive + " is there, whole as it was written; it is not yet proven readable"
 	case KindCopy:
 		return "every copy that was listed is as it was; what came whole is listed, the next copy goes on from there"
+	case KindRetention:
+		return "every archive is whole, or gone and not listed; the next run of retention goes on"
 	case KindRestore:
 		switch j.Stage {
 		case "", StageCheck:
@@ -209,6 +211,8 @@ func outcome(d RunDone) string {
 		return oneLine(d.Err)
 	case d.Kind == KindCopy:
 		return outcomeOfCopy(d)
+	case d.Retained != nil:
+		return fmt.Sprintf("kept %d, marked %d, gone %d", d.Retained.Kept, d.Retained.Marked, d.Retained.Gone)
 	case d.TablesTotal > 0:
 		return fmt.Sprintf("%s: %d of %d tables equal", d.Proof, d.TablesEqual, d.TablesTotal)
 	case d.Kind == KindBackup:
