@@ -118,7 +118,7 @@ func (s *archives) keys(e env) keymap {
 	k := keymap{{cmd: cmdEnter, keys: []string{"enter"}, show: "Enter", name: "open", help: "everything about this archive", off: none, line: ok}}
 	k = append(k, archiveKeys(e, a, ok)...)
 	k = append(k,
-		retentionKey(e, e.w >= 78),
+		retentionKey(e, e.w >= 100),
 		filterKey(vault.FilterWords),
 		binding{cmd: cmdSort, keys: []string{"s"}, show: "s", name: "sort", help: "now " + orders[s.sort].name + "; next: " + orders[(s.sort+1)%len(orders)].name, line: e.w >= 100},
 		binding{cmd: cmdWide, keys: []string{"w"}, show: "w", name: "wide", help: wide},

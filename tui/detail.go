@@ -68,6 +68,7 @@ func detailLines(e env, a vault.Archive, full bool) []string {
 	if a.State != "good" {
 		out = append(out, stateLines(e, a)...)
 	}
+	out = append(out, expiryLines(e, a)...)
 	source := t(a.Database)
 	if a.ServerVersion != "" {
 		source += ", PostgreSQL " + t(a.ServerVersion)
@@ -93,7 +94,6 @@ func detailLines(e env, a vault.Archive, full bool) []string {
 	if a.Pinned {
 		add("pinned", "kept whatever the rules say")
 	}
-	out = append(out, expiryLines(e, a)...)
 	return out
 }
 

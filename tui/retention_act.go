@@ -121,7 +121,7 @@ func (d *retentionDialog) matches() bool {
 func (d *retentionDialog) keys(env) keymap {
 	off := ""
 	if !d.matches() {
-		off = "Apply is off until the number above is typed"
+		off = fmt.Sprintf("Apply is off until %d is typed", d.plan.Confirm())
 	}
 	return keymap{
 		{cmd: cmdEnter, keys: []string{"enter"}, show: "Enter", name: "choose", help: "take the answer in brackets", line: true},
@@ -196,8 +196,7 @@ func (d *retentionDialog) view(e env) block {
 		}
 	}
 	n := strconv.Itoa(d.plan.Confirm())
-	b.lines = append(b.lines, "  type  "+e.th.bold(n)+"  to apply it:")
-	line, cx := field(e, " number", &d.in, true)
+	line, cx := field(e, " type "+n, &d.in, true)
 	keep, act := e.th.inverse("[ Keep all ]"), "  Apply (off until the number is typed)"
 	switch {
 	case d.onAct:

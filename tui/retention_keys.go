@@ -41,7 +41,6 @@ func (s *retentionPage) keys(e env) keymap {
 		{cmd: cmdRight, keys: []string{"right"}, show: "Left/Right", name: "rule", help: "to the next rule", off: none, line: true},
 		{cmd: cmdMore, keys: []string{"+", "="}, show: "+", name: "more", help: "keep one more by this rule, and see what that means", off: none, line: e.w >= 100},
 		{cmd: cmdFewer, keys: []string{"-", "_"}, show: "+/-", name: "number", help: "keep one less by this rule", off: none, line: e.w < 100},
-		{cmd: cmdDigits, keys: []string{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "backspace"}, show: "0-9", name: "type", help: "type the number; of within, in days", off: none},
 		{cmd: cmdNext, keys: []string{"tab"}, show: "Tab", name: "database", help: "the next database; all of them come after the last", off: none, line: true},
 		{cmd: cmdPrev, keys: []string{"shift+tab"}, show: "Shift-Tab", name: "database before", help: "the database before", off: none},
 		{cmd: cmdAll, keys: []string{"o"}, show: "o", name: "all", help: "all databases", off: none},
@@ -52,6 +51,9 @@ func (s *retentionPage) keys(e env) keymap {
 		{cmd: cmdPin, keys: []string{"m"}, show: "m", name: "pin", help: pinHelp, off: first(e.busy(), nothing), line: e.w >= 100},
 		unmarkKey(e, a, nothing),
 		{cmd: cmdCopyCmd, keys: []string{"Y"}, show: "Y", name: "copy command", help: "copy the command that shows the same"},
+	}
+	if s.ready() { // else the digits are the places
+		k = append(k, binding{cmd: cmdDigits, keys: []string{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "backspace"}, show: "0-9", name: "type", help: "type the number; of within, in days"})
 	}
 	return append(k, moveKeys("archive")...)
 }
@@ -115,10 +117,14 @@ func (s *retentionPage) do(e env, c command) []action {
 			step = len(ruleNames) - 1
 		}
 		s.field, s.begun = (s.field+step)%len(ruleNames), false
-	case cmdMore:
-		s.try(ruleNumber(s.policy(), s.field) + 1)
-	case cmdFewer:
-		s.try(ruleNumber(s.policy(), s.field) - 1)
+	case cmdMore, cmdFewer:
+		was, step := s.policy(), 1
+		if c == cmdFewer {
+			step = -1
+		}
+		if s.try(ruleNumber(was, s.field) + step); s.policy() == was {
+			return []action{say(ruleNames[s.field] + " cannot go further")}
+		}
 	case cmdDigits:
 		return []action{say("type digits: they are the number of " + ruleNames[s.field])}
 	case cmdNext:

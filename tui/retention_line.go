@@ -67,7 +67,7 @@ func timeline(e env, p *vault.RetentionPlan, legend bool) []string {
 
 // axis writes months, days or hours over the columns in which they begin.
 func axis(from time.Time, span time.Duration, w int, loc *time.Location) string {
-	form := "15:04"
+	form := "15:00"
 	same := func(a, b time.Time) bool { return a.Hour() == b.Hour() && a.YearDay() == b.YearDay() }
 	switch {
 	case span > 3*365*day:

@@ -132,11 +132,11 @@ func (s *retentionPage) refused(e env) []string {
 // table draws titles and the verdicts in sight.
 func (s *retentionPage) table(e env, titles bool) []string {
 	cols := []column{
-		{title: "WHEN"}, {title: "AGE", right: true, drop: 3}, {title: "DATABASE", min: 8, flex: true},
-		{title: "STORED", right: true, drop: 2}, {title: "VERDICT", style: func(w string) string { return verdictColor(e.th, w) }}, {title: "WHY", rest: true, drop: 1},
+		{title: "WHEN"}, {title: "AGE", right: true, drop: 3}, {title: "DATABASE", min: 8, max: 18, flex: true},
+		{title: "STORED", right: true, drop: 2}, {title: "VERDICT", style: func(w string) string { return verdictColor(e.th, w) }}, {title: "WHY", rest: true, min: 10, drop: 1},
 	}
 	if e.w >= 60 {
-		cols[5].drop = 4
+		cols[5].min, cols[5].drop = 24, 4
 	}
 	if s.database != "" {
 		cols = slices.Delete(cols, 2, 3)
@@ -249,5 +249,5 @@ func (s *retentionPage) standing(e env) []string {
 	if n := len(s.plan.Excess); n > 0 {
 		return []string{" " + e.th.warn(cutEnd("! so much at once waits for a person: backups do not do it by themselves", e.w-1))}
 	}
-	return []string{" " + cutEnd("never given up: the newest good, the newest proven, the only copy, pinned, locked", e.w-1)}
+	return []string{" " + cutEnd("never given up: newest good, newest proven, only copy, pinned, locked", e.w-1)}
 }
