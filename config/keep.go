@@ -31,6 +31,9 @@ func KeepTable(from string) string {
 // an inline table of rules holds a brace.
 var keepOn = regexp.MustCompile(`^(\s*keep\s*=\s*)\{[^{}]*\}(\s*(?:#.*)?)$`)
 
+// keepNoted is the option in a comment.
+var keepNoted = regexp.MustCompile(`^\s*#\s*keep\s*=`)
+
 // SetKeep gives the source of a configuration with another policy. from is
 // where it stands, as Database.KeepFrom has it. Where it stands nowhere yet,
 // it becomes the first line of its table. Every other byte stays.
@@ -57,7 +60,14 @@ func SetKeep(src []byte, from string, p retention.Policy) ([]byte, error) {
 		}
 		lines[at-1] = m[1] + tomlPolicy(p) + m[2] + ending(lines[at-1])
 	case top > 0 && header.MatchString(strings.TrimSuffix(lines[top-1], "\r")):
-		lines[top-1] += "\n" + KeepLine(p) + ending(lines[top-1])
+		after := top - 1
+		for i := top; i < len(lines) && !strings.HasPrefix(strings.TrimSpace(lines[i]), "["); i++ {
+			if keepNoted.MatchString(lines[i]) {
+				after = i // below the comment that shows what could stand there
+				break
+			}
+		}
+		lines[after] += "\n" + KeepLine(p) + ending(lines[after])
 	case top > 0 || from != "":
 		return nil, ErrKeepForm
 	default:

@@ -16,6 +16,8 @@ func TestSetKeep(t *testing.T) {
 	for name, c := range map[string]struct{ from, src, want string }{
 		"defaults":     {"", "# a\n[defaults]\nmax_age = \"1d\"\n  keep   = { daily = 5 } # why\n[ui]\n", "# a\n[defaults]\nmax_age = \"1d\"\n  keep   = { last = 3, daily = 7, within = \"2w\" } # why\n[ui]\n"},
 		"no line":      {"", "[defaults] # d\nmax_age = \"1d\"\n", "[defaults] # d\n" + line + "\nmax_age = \"1d\"\n"},
+		"a comment":    {"", "[defaults]\na = 1\n# keep = { last = 1 }\nb = 1\n", "[defaults]\na = 1\n# keep = { last = 1 }\n" + line + "\nb = 1\n"},
+		"of others":    {"", "[defaults]\n[ui]\n# keep = { last = 1 }\n", "[defaults]\n" + line + "\n[ui]\n# keep = { last = 1 }\n"},
 		"no table":     {"", "[vault]\nname = \"a\"\n\n", "[vault]\nname = \"a\"\n\n[defaults]\n" + line + "\n"},
 		"line ends":    {"", "[defaults]\r\nkeep = { last = 1 }\r\n", "[defaults]\r\n" + line + "\r\n"},
 		"byte order":   {"", "\ufeff[defaults]\nkeep = { last = 1 }\n", "\ufeff[defaults]\n" + line + "\n"},

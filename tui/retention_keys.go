@@ -37,7 +37,7 @@ func (s *retentionPage) keys(e env) keymap {
 		pinHelp = "no longer pinned: the rules decide again"
 	}
 	k := keymap{
-		{cmd: cmdLeft, keys: []string{"left"}, show: "Left", name: "rule", help: "to the rule before", off: none},
+		{cmd: cmdLeft, keys: []string{"left"}, show: "Left", name: "rule before", help: "to the rule before", off: none},
 		{cmd: cmdRight, keys: []string{"right"}, show: "Left/Right", name: "rule", help: "to the next rule", off: none, line: true},
 		{cmd: cmdMore, keys: []string{"+", "="}, show: "+", name: "more", help: "keep one more by this rule, and see what that means", off: none, line: e.w >= 100},
 		{cmd: cmdFewer, keys: []string{"-", "_"}, show: "+/-", name: "number", help: "keep one less by this rule", off: none, line: e.w < 100},
