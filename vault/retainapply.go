@@ -73,9 +73,12 @@ func (v *Vault) applyRetention(ctx context.Context, names []string, unfit func(n
 	if err != nil {
 		return nil, 0, err
 	}
+	// Before: a run that is killed while it removes must not leave behind a
+	// memory of archives whose absence then looks like a listing cut short.
+	v.rememberRetention(now)
 	done, err = v.takeSteps(ctx, now, tell)
 	if err == nil {
-		v.rememberRetention(now)
+		v.finishKilled(ctx)
 	}
 	return done, len(now.Verdicts) - done[retention.StepRemove], err
 }
@@ -111,6 +114,19 @@ func (now *RetentionPlan) unfitFor(digest string, confirm int) error {
 			fmt.Sprintf("pgvault retention --apply --confirm %d", now.Confirm()))
 	}
 	return nil
+}
+
+// finishKilled removes what runs that were killed left of archives that are
+// gone. What cannot be removed now is left to the next run.
+func (v *Vault) finishKilled(ctx context.Context) {
+	v.finishPending(ctx, "")
+	sites, err := v.sites()
+	if err != nil {
+		return
+	}
+	askEach(ctx, v, sites, verbWait, func(ctx context.Context, s site) (struct{}, error) {
+		return struct{}{}, v.sweepDeleted(ctx, s)
+	})
 }
 
 // taken counts the steps that were taken.
