@@ -66,7 +66,7 @@ func (p *program) vaultConfig(conf *config.Config) vault.Config {
 		Select:     conf.Select,
 		Of: func(name string) vault.Database {
 			d := conf.Database(name)
-			return vault.Database{Copies: d.Copies, ExcludeTableData: d.ExcludeTableData, MaxAge: d.MaxAge, Schedule: conf.Schedule(name), Keep: *d.Keep, Grace: conf.Defaults.Grace, Removes: d.Removes, Verify: vault.Proof(conf.Defaults.Verify), Jobs: conf.Defaults.Jobs}
+			return vault.Database{Copies: d.Copies, ExcludeTableData: d.ExcludeTableData, MaxAge: d.MaxAge, Schedule: conf.Schedule(name), Keep: *d.Keep, Grace: conf.Defaults.Grace, Removes: d.Removes, KeepFrom: d.KeepFrom, Verify: vault.Proof(conf.Defaults.Verify), Jobs: conf.Defaults.Jobs}
 		},
 	}
 	if len(conf.Schedules()) > 0 {

@@ -42,6 +42,10 @@ func (t *textSink) sink(e vault.Event) {
 			t.line("reseal of several archives")
 			break
 		}
+		if e.Kind == vault.KindRetention {
+			t.line("retention of %s", safetext.Line(firstOf(e.Database, "all databases")))
+			break
+		}
 		t.line("%s of %s, %s", e.Kind, safetext.Line(e.Database), safetext.Line(e.ID))
 	case vault.StageStarted:
 		t.stage, t.since, t.printed, t.tenth = e.Stage, e.At, e.At, 0
@@ -166,6 +170,10 @@ func (t *textSink) done(e vault.RunDone) {
 		t.line("%s", copied(e))
 	case vault.KindReseal:
 		t.line("ok %s sealed anew, %.1f s", size(e.Stored), e.Seconds)
+	case vault.KindRetention:
+		if r := e.Retained; r != nil {
+			t.line("ok kept %d, marked %d, gone %d (freed %s), %.1f s", r.Kept, r.Marked, r.Gone, size(r.Freed), e.Seconds)
+		}
 	case vault.KindVerify:
 		t.line("ok %s is %s%s, %.1f s", e.ID, e.Proof, equalText(e), e.Seconds)
 	case vault.KindSwitch:

@@ -22,13 +22,14 @@ type Kind string
 
 // The kinds of run.
 const (
-	KindBackup  Kind = "backup"
-	KindVerify  Kind = "verify"
-	KindRestore Kind = "restore"
-	KindCopy    Kind = "copy"
-	KindSwitch  Kind = "switch"
-	KindImport  Kind = "import"
-	KindReseal  Kind = "reseal"
+	KindBackup    Kind = "backup"
+	KindVerify    Kind = "verify"
+	KindRestore   Kind = "restore"
+	KindCopy      Kind = "copy"
+	KindSwitch    Kind = "switch"
+	KindImport    Kind = "import"
+	KindReseal    Kind = "reseal"
+	KindRetention Kind = "retention"
 )
 
 // Stage is one phase of a run, in the order of RunStarted.Stages.
@@ -53,6 +54,7 @@ const (
 	StageSwitch    Stage = "switch"    // logins refused, sessions ended, both renamed, logins let in
 	StageAsk       Stage = "ask"       // both databases are asked a question
 	StageReseal    Stage = "reseal"    // archives are encrypted anew, and read back
+	StageRetention Stage = "retention" // archives are marked and removed, and marks taken away
 )
 
 // RunStarted is the first event of a run.
@@ -227,8 +229,18 @@ type RunDone struct {
 	TablesTotal int
 	Differences []Difference
 	Places      []PlaceResult // copy, and backup: every place that copies went to
+	Retained    *Retained     // retention: what it did
 	Warnings    int
 	Err         error // nil when Result is ok
+}
+
+// Retained counts what a run of retention did with archives.
+type Retained struct {
+	Kept     int   `json:"kept"` // those that are there after it
+	Marked   int   `json:"marked"`
+	Unmarked int   `json:"unmarked"`
+	Gone     int   `json:"gone"`
+	Freed    int64 `json:"freed"` // bytes, in all places
 }
 
 // Difference is one thing that is not as the archive recorded it.

@@ -39,6 +39,7 @@ type healthFacts struct {
 	failing    map[string]tell.Broken
 	switches   []Explained // that were broken off
 	sheet      SheetState
+	retention  *NextRetention
 }
 
 // placeFacts is what is known of one place.
@@ -56,7 +57,7 @@ type placeFacts struct {
 }
 
 func (f *healthFacts) health() *Health {
-	h := &Health{At: f.now, Databases: []DatabaseHealth{}, Keys: f.keys, KeyUsed: f.keyUsed(), Sheet: f.sheet}
+	h := &Health{At: f.now, Databases: []DatabaseHealth{}, Keys: f.keys, KeyUsed: f.keyUsed(), Sheet: f.sheet, Retention: f.retention}
 	h.Places = []PlaceHealth{}
 	for _, p := range f.places {
 		h.Places = append(h.Places, p.health(f.now))

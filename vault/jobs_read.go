@@ -174,6 +174,8 @@ func leftByDead(j Job) string {
 		return "every copy that was listed is as it was; what came whole is listed, the next copy goes on from there"
 	case KindImport:
 		return "the original is as it was; its archive is there if pgvault list shows it; what the scratch server held is removed by the next run"
+	case KindRetention:
+		return "every archive is whole, or gone and not listed; the next run of retention goes on"
 	case KindRestore:
 		switch j.Stage {
 		case "", StageCheck:
@@ -223,6 +225,8 @@ func outcome(d RunDone) string {
 		return "the names are switched"
 	case d.Kind == KindReseal:
 		return bytesText(d.Stored) + " sealed anew"
+	case d.Retained != nil:
+		return fmt.Sprintf("kept %d, marked %d, gone %d", d.Retained.Kept, d.Retained.Marked, d.Retained.Gone)
 	case d.TablesTotal > 0:
 		return fmt.Sprintf("%s: %d of %d tables equal", d.Proof, d.TablesEqual, d.TablesTotal)
 	case d.Kind == KindBackup:

@@ -312,10 +312,13 @@ func (r *recorder) what() string {
 	return jobWhat(r.order, orElse(database, orElse(r.order.ID, allMissing(r.order))), r.facts.Target)
 }
 
-// allMissing names what a copy without an archive is of.
+// allMissing names what a run without an archive is of.
 func allMissing(o Order) string {
-	if o.Missing {
+	switch {
+	case o.Missing:
 		return "all that is missing"
+	case o.Kind == KindRetention:
+		return retainedWhat(o.Names)
 	}
 	if o.Kind == KindReseal {
 		return "several archives"

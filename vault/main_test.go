@@ -27,6 +27,9 @@ func TestMain(m *testing.M) {
 	if order := os.Getenv("PGVAULT_TEST_SWITCH"); order != "" { // see switchkill_test.go
 		os.Exit(runSwitchVictim(order))
 	}
+	if order := os.Getenv(retainOrderEnv); order != "" {
+		os.Exit(retainAsChild(order))
+	}
 	for _, e := range os.Environ() {
 		if k, _, _ := strings.Cut(e, "="); strings.HasPrefix(k, "PG") && k != "PGVAULT_TEST_BINDIR" || strings.HasPrefix(k, "DB_") || strings.HasPrefix(k, "BACKUP_") {
 			os.Unsetenv(k)

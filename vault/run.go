@@ -174,6 +174,8 @@ func leftAtFirst(k Kind) string {
 		return resealLeft
 	case KindCopy:
 		return "every copy that was there is as it was; nothing of a half copy is listed"
+	case KindRetention:
+		return "nothing was marked or removed"
 	}
 	return "the archive is as it was"
 }

@@ -81,6 +81,7 @@ type Database struct {
 	Schedule         *schedule.Schedule // when backups start by themselves; nil: never
 	Keep             retention.Policy
 	Grace            time.Duration // between marked and removed
+	KeepFrom         string        // whose entry of the configuration Keep stands in: the database's own, "*", or empty for the defaults
 	Removes          bool          // somebody chose what to keep: a backup applies it by itself
 	Verify           Proof         // what a backup must reach by itself
 	Jobs             int
