@@ -127,6 +127,10 @@ type VerifyOptions struct {
 	Level      Proof  // intact, readable or restored
 	Place      string // whose copy; empty: the best one
 	Identities Identities
+	// AsSuperuser lets ProofRestored load the archive as the scratch server's
+	// superuser: for archives with objects that only one may make, such as functions in C. Their
+	// code can then do all that the user of the operating system can.
+	AsSuperuser bool
 }
 
 // RestoreOptions say what to restore and where to.

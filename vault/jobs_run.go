@@ -65,7 +65,7 @@ func (v *Vault) RunBackup(ctx context.Context, o BackupOptions, sink Sink) error
 
 // RunVerify is Verify as a job in this process.
 func (v *Vault) RunVerify(ctx context.Context, o VerifyOptions, sink Sink) error {
-	return v.runJob(ctx, Order{Kind: KindVerify, ID: o.ID, Level: o.Level, Place: o.Place}, v.actor(), nil, sink, v.verifyWork(o))
+	return v.runJob(ctx, Order{Kind: KindVerify, ID: o.ID, Level: o.Level, Place: o.Place, AsSuperuser: o.AsSuperuser}, v.actor(), nil, sink, v.verifyWork(o))
 }
 
 // RunCopy is Copy as a job in this process.

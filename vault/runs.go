@@ -9,15 +9,16 @@ import (
 // is written down in the job's folder.
 type Order struct {
 	Kind        Kind     `json:"kind"`
-	Database    string   `json:"database,omitempty"` // backup; else the archive's, for display
-	Tags        []string `json:"tags,omitempty"`     // backup
-	ID          string   `json:"id,omitempty"`       // verify, restore, copy: archive id or latest:DB
-	Level       Proof    `json:"level,omitempty"`    // verify
-	Place       string   `json:"place,omitempty"`    // verify, restore: whose copy; empty: the best
-	Missing     bool     `json:"missing,omitempty"`  // copy: all that places lack
-	To          []string `json:"to,omitempty"`       // copy: names of places
-	NoCopy      bool     `json:"no_copy,omitempty"`  // backup
-	ToNew       string   `json:"to_new,omitempty"`   // restore, as in RestoreOptions
+	Database    string   `json:"database,omitempty"`     // backup; else the archive's, for display
+	Tags        []string `json:"tags,omitempty"`         // backup
+	ID          string   `json:"id,omitempty"`           // verify, restore, copy: archive id or latest:DB
+	Level       Proof    `json:"level,omitempty"`        // verify
+	AsSuperuser bool     `json:"as_superuser,omitempty"` // verify
+	Place       string   `json:"place,omitempty"`        // verify, restore: whose copy; empty: the best
+	Missing     bool     `json:"missing,omitempty"`      // copy: all that places lack
+	To          []string `json:"to,omitempty"`           // copy: names of places
+	NoCopy      bool     `json:"no_copy,omitempty"`      // backup
+	ToNew       string   `json:"to_new,omitempty"`       // restore, as in RestoreOptions
 	ToEmpty     string   `json:"to_empty,omitempty"`
 	Tables      []string `json:"tables,omitempty"`
 	Workers     int      `json:"workers,omitempty"`
