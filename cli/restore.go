@@ -70,6 +70,7 @@ func (p *program) restoreCmd() *cobra.Command {
 	f.IntVar(&o.Jobs, "jobs", 0, "load workers (default: defaults.jobs)")
 	f.BoolVar(&o.NoOwner, "no-owner", false, "objects belong to the restoring role, grants are left out")
 	f.BoolVar(&o.CreateRoles, "create-roles", false, "make missing roles, without login and password")
+	f.BoolVar(&o.NoTablespaces, "no-tablespaces", false, "all goes into the server's default tablespace")
 	f.BoolVar(&o.SkipCompare, "no-compare", false, "skip the comparison: faster, and nothing is proven")
 	f.BoolVar(&detach, "detach", false, "start a job of its own and return; prints its id")
 	f.BoolVar(&p.json, "json", false, "JSON Lines, the last with type done")
@@ -79,7 +80,7 @@ func (p *program) restoreCmd() *cobra.Command {
 func (p *program) dryRestore(plan *vault.RestorePlan) error {
 	if p.json {
 		err := p.printJSON(map[string]any{"id": plan.Archive.ID, "place": plan.Place, "target": plan.Target, "tables": plan.Tables, "left_out": plan.Left,
-			"checks": plan.Checks, "steps": plan.Steps, "same_as": plan.Same, "refused": plan.Refused()})
+			"checks": plan.Checks, "statements": plan.Statements, "steps": plan.Steps, "same_as": plan.Same, "refused": plan.Refused()})
 		if err != nil {
 			return err
 		}
@@ -108,6 +109,9 @@ func printPlan(w io.Writer, plan *vault.RestorePlan) {
 		if c.State != "ok" && c.Do != "" {
 			fmt.Fprintf(w, "       do: %s\n", safetext.Line(c.Do))
 		}
+	}
+	for _, s := range plan.Statements {
+		fmt.Fprintf(w, "sql    %s\n", safetext.Line(s))
 	}
 	for i, s := range plan.Steps {
 		fmt.Fprintf(w, "%d      %s\n", i+1, safetext.Line(s))

@@ -144,7 +144,9 @@ type RestoreOptions struct {
 	Identities  Identities
 	NoOwner     bool // objects belong to the restoring role, grants are left out
 	CreateRoles bool // make missing roles, without login and password
-	SkipCompare bool // for measurements only: the result is then never ok-proven
+	// NoTablespaces puts all into the server's default tablespace.
+	NoTablespaces bool
+	SkipCompare   bool // for measurements only: the result is then never ok-proven
 }
 
 // Identities is where secret keys come from: files as age reads them, a
@@ -166,8 +168,10 @@ type RestorePlan struct {
 	Tables  []string
 	Left    []string // with Tables: what is left out, in words
 	Checks  []Check
-	Steps   []string
-	Same    string // the command that does the same
+	// Statements are for a person to run where a check says so.
+	Statements []string
+	Steps      []string
+	Same       string // the command that does the same
 
 	o    RestoreOptions
 	prep *restorePrep

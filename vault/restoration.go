@@ -26,16 +26,17 @@ type restoration struct {
 	tocRaw  []byte
 	catalog *pg.Catalog // of the source, in the dump's snapshot
 
-	server  pg.Settings
-	target  string
-	restore pg.Programs
-	dump    pg.Programs
-	jobs    int
-	only    *selection // nil: everything
-	noOwner bool
-	bare    bool         // no tablespaces: a scratch server has none
-	made    bool         // this run made the target
-	confine *confinement // nil: server's own role does everything
+	server   pg.Settings
+	target   string
+	restore  pg.Programs
+	dump     pg.Programs
+	jobs     int
+	only     *selection // nil: everything
+	noOwner  bool
+	bare     bool         // no tablespaces: a scratch server has none
+	oneSpace bool         // all into the default tablespace, as asked
+	made     bool         // this run made the target
+	confine  *confinement // nil: server's own role does everything
 
 	from struct { // where blocks are read from
 		sync.Mutex
@@ -124,7 +125,7 @@ func (r *restoration) pgRestore(ctx context.Context, o pg.RestoreOptions) error 
 }
 
 func (r *restoration) pgRestoreAs(ctx context.Context, s pg.Settings, o pg.RestoreOptions) error {
-	o.Database, o.NoTablespaces = r.target, r.bare
+	o.Database, o.NoTablespaces = r.target, r.bare || r.oneSpace
 	if o.Stdin == nil {
 		o.TOC = r.tocRaw
 	}
