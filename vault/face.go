@@ -3,6 +3,8 @@ package vault
 import (
 	"context"
 	"time"
+
+	"pgvault/pg"
 )
 
 // Archive is one row of a listing.
@@ -144,6 +146,7 @@ type RestoreOptions struct {
 	Identities  Identities
 	NoOwner     bool // objects belong to the restoring role, grants are left out
 	CreateRoles bool // make missing roles, without login and password
+	FullRoles   bool // make missing roles as they were: attributes, memberships, settings, passwords
 	// NoTablespaces puts all into the server's default tablespace.
 	NoTablespaces bool
 	SkipCompare   bool // for measurements only: the result is then never ok-proven
@@ -173,8 +176,9 @@ type RestorePlan struct {
 	Steps      []string
 	Same       string // the command that does the same
 
-	o    RestoreOptions
-	prep *restorePrep
+	o     RestoreOptions
+	prep  *restorePrep
+	roles []pg.GlobalStatement // with FullRoles
 }
 
 // Check is one line of a plan: ok, ! (goes on, but know this) or x (refused).

@@ -133,33 +133,15 @@ func (p *RestorePlan) checkServer(ctx context.Context, v *Vault) error {
 	if err != nil {
 		return err
 	}
-	p.checkRoles(roles)
+	if err := p.checkRoles(ctx, conn, info.Major(), roles); err != nil {
+		return err
+	}
 	for _, check := range []func(context.Context, *pgx.Conn) error{p.checkTablespaces, p.checkLocale, p.checkRoom} {
 		if err := check(ctx, conn); err != nil {
 			return err
 		}
 	}
 	return p.checkLive(ctx, v, conn)
-}
-
-func (p *RestorePlan) checkRoles(missing []pg.Role) {
-	if len(missing) == 0 {
-		p.check("ok", "every role that owns or may use something exists", "")
-		return
-	}
-	names := []string{}
-	for _, m := range missing {
-		names = append(names, m.Name)
-	}
-	list := strings.Join(firstFew(names, 5), ", ")
-	switch {
-	case p.o.NoOwner:
-		p.check("!", "roles are missing: "+list+"; owners and grants are left out as asked", "")
-	case p.o.CreateRoles:
-		p.check("!", "roles are missing: "+list+"; they will be made without login and password", "")
-	default:
-		p.check("x", "roles are missing: "+list, "--create-roles makes them (no login, no password), --no-owner leaves owners and grants out")
-	}
 }
 
 func (p *RestorePlan) checkVersions(ctx context.Context, v *Vault, info pg.ServerInfo) {
@@ -228,6 +210,9 @@ func (p *RestorePlan) describeSteps() {
 	case r.only == nil:
 		p.step("fetch %s from %s, still encrypted, and check the SHA-256 of every byte", bytesText(p.Archive.Stored), p.Place)
 	}
+	for _, st := range p.roles {
+		p.step("%s", st.Text)
+	}
 	if !p.Empty {
 		p.step("create database %s", p.Target)
 	}
@@ -250,7 +235,7 @@ func (p *RestorePlan) describeSteps() {
 	for _, f := range p.o.Identities.Files {
 		same = append(same, "-i", safetext.Word(f))
 	}
-	for flag, on := range map[string]bool{"--create-roles": p.o.CreateRoles, "--no-owner": p.o.NoOwner, "--no-tablespaces": p.o.NoTablespaces} {
+	for flag, on := range map[string]bool{"--create-roles": p.o.CreateRoles, "--roles create": p.o.FullRoles, "--no-owner": p.o.NoOwner, "--no-tablespaces": p.o.NoTablespaces} {
 		if on {
 			same = append(same, flag)
 		}

@@ -84,8 +84,8 @@ func TestPlanFindsWhatIsMissing(t *testing.T) {
 			c.Extensions[slices.IndexFunc(c.Extensions, func(e pg.Extension) bool { return e.Name == "hstore" })].Version = "99"
 		}},
 		{"locale", "xx_YY.UTF-8: the server cannot use it", "x", "dpkg-reconfigure locales", func(c *pg.Catalog) { c.Database.Collate = "xx_YY.UTF-8" }},
-		{"collation", "is version 2", "!", "no REINDEX", func(c *pg.Catalog) {
-			c.Database.Collate, c.Database.CType, c.Database.CollationVersion = "C.UTF-8", "C.UTF-8", "1.1"
+		{"collation", "here and was 1.1", "!", "no REINDEX", func(c *pg.Catalog) {
+			c.Database.Provider, c.Database.ICULocale, c.Database.CollationVersion = "i", "de-AT", "1.1"
 		}},
 		{"space", "are free in", "x", "make room", func(c *pg.Catalog) { c.Database.Size = 1 << 60 }},
 		{"role", "roles are missing: plan_nobody", "x", "--create-roles", func(c *pg.Catalog) { c.Roles = append(c.Roles, pg.Role{Name: "plan_nobody"}) }},

@@ -148,12 +148,6 @@ func (p *RestorePlan) checkTablespaces(ctx context.Context, conn *pgx.Conn) erro
 	return nil
 }
 
-// tablespaceSQL is the statement that makes a tablespace; where it lay, only
-// an archive with roles and settings knows.
-func (r *restoration) tablespaceSQL(name string) string {
-	return "CREATE TABLESPACE " + pg.QuoteName("", name) + " LOCATION '/an/empty/folder/of/the/server';"
-}
-
 // spareSessions are those that a restore opens beside its workers.
 const spareSessions = 2
 

@@ -19,6 +19,7 @@ import (
 // it goes. Restore and the proof by restore share it.
 type restoration struct {
 	*run
+	globals *pg.Globals // of the server of the source; nil: the archive has none as data
 	o       *archive.Opened
 	c       *archive.Contents
 	main    *archive.Main
@@ -58,6 +59,11 @@ func openRestoration(ctx context.Context, o *archive.Opened, keys *archive.Keys)
 	r := &restoration{o: o, c: c, catalog: &pg.Catalog{}}
 	if err := json.Unmarshal(c.Catalog, r.catalog); err != nil {
 		return nil, fmt.Errorf("catalog in contents: %w", err)
+	}
+	if len(c.Globals) > 0 {
+		if r.globals, err = pg.OpenGlobals(c.Globals); err != nil {
+			return nil, err
+		}
 	}
 	// Not bound to ctx: a plan is applied later, under another one.
 	if r.main, err = o.Main(context.WithoutCancel(ctx), c, keys); err != nil {

@@ -25,6 +25,7 @@ type Order struct {
 	NoOwner       bool     `json:"no_owner,omitempty"`
 	CreateRoles   bool     `json:"create_roles,omitempty"`
 	NoTablespaces bool     `json:"no_tablespaces,omitempty"`
+	FullRoles     bool     `json:"full_roles,omitempty"`
 	SkipCompare   bool     `json:"skip_compare,omitempty"`
 }
 

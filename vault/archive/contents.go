@@ -22,6 +22,9 @@ type Contents struct {
 	Excluded []string        `json:"excluded"` // tables whose rows were left out on purpose
 	Warnings []string        `json:"warnings"`
 	Catalog  json.RawMessage `json:"catalog"` // what the server said of the database in the dump's snapshot
+	// Globals are the server's roles and settings with passwords, as data;
+	// empty in older archives and where they are not saved. Secret.
+	Globals json.RawMessage `json:"globals,omitempty"`
 }
 
 // DumpIndex describes the uncompressed dump and its zstd frames.
