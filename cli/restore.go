@@ -17,6 +17,7 @@ import (
 func (p *program) restoreCmd() *cobra.Command {
 	var o vault.RestoreOptions
 	var detach bool
+	var roles string
 	cmd := &cobra.Command{
 		Use:   "restore [ID|latest:DB]",
 		Short: "Restore into a new database and prove that it is equal",
@@ -38,6 +39,20 @@ func (p *program) restoreCmd() *cobra.Command {
 			p.kind = vault.KindRestore
 			if o.ToNew != "" && o.ToEmpty != "" {
 				return usage("--to-new and --to-empty exclude each other")
+			}
+			switch roles {
+			case "create":
+				o.FullRoles = true
+			case "bare":
+				o.CreateRoles = true
+			case "leave":
+				o.NoOwner = true
+			case "":
+			default:
+				return usage("--roles is one of create, bare and leave")
+			}
+			if o.FullRoles && (o.CreateRoles || o.NoOwner) {
+				return usage("--roles create excludes --create-roles and --no-owner")
 			}
 			s, err := p.open()
 			if err != nil {
@@ -70,6 +85,8 @@ func (p *program) restoreCmd() *cobra.Command {
 	f.IntVar(&o.Jobs, "jobs", 0, "load workers (default: defaults.jobs)")
 	f.BoolVar(&o.NoOwner, "no-owner", false, "objects belong to the restoring role, grants are left out")
 	f.BoolVar(&o.CreateRoles, "create-roles", false, "make missing roles, without login and password")
+	f.StringVar(&roles, "roles", "", "missing roles: create (as they were, with passwords), bare (--create-roles) or leave (--no-owner)")
+	f.BoolVar(&o.NoTablespaces, "no-tablespaces", false, "all goes into the server's default tablespace")
 	f.BoolVar(&o.SkipCompare, "no-compare", false, "skip the comparison: faster, and nothing is proven")
 	f.BoolVar(&detach, "detach", false, "start a job of its own and return; prints its id")
 	f.BoolVar(&p.json, "json", false, "JSON Lines, the last with type done")
@@ -79,7 +96,7 @@ func (p *program) restoreCmd() *cobra.Command {
 func (p *program) dryRestore(plan *vault.RestorePlan) error {
 	if p.json {
 		err := p.printJSON(map[string]any{"id": plan.Archive.ID, "place": plan.Place, "target": plan.Target, "tables": plan.Tables, "left_out": plan.Left,
-			"checks": plan.Checks, "steps": plan.Steps, "same_as": plan.Same, "refused": plan.Refused()})
+			"checks": plan.Checks, "statements": plan.Statements, "steps": plan.Steps, "same_as": plan.Same, "refused": plan.Refused()})
 		if err != nil {
 			return err
 		}
@@ -108,6 +125,9 @@ func printPlan(w io.Writer, plan *vault.RestorePlan) {
 		if c.State != "ok" && c.Do != "" {
 			fmt.Fprintf(w, "       do: %s\n", safetext.Line(c.Do))
 		}
+	}
+	for _, s := range plan.Statements {
+		fmt.Fprintf(w, "sql    %s\n", safetext.Line(s))
 	}
 	for i, s := range plan.Steps {
 		fmt.Fprintf(w, "%d      %s\n", i+1, safetext.Line(s))

@@ -7,14 +7,16 @@ import (
 )
 
 func (p *program) verifyCmd() *cobra.Command {
-	var all, detach bool
+	var all, detach, super bool
 	var level, place string
 	cmd := &cobra.Command{
 		Use:   "verify ID|latest:DB...",
 		Short: "Prove archives: intact, readable or restored",
 		Long: "intact    every stored byte as the signed manifest says; no key needed\n" +
 			"readable  decrypted and parsed to the last byte; needs a key (-i)\n" +
-			"restored  restored into a private scratch server, every table compared; needs a key\n" +
+			"restored  restored into a private scratch server, every table compared; needs a key.\n" +
+			"          The archive is loaded as a role without superuser: its code can do nothing outside.\n" +
+			"          Where only a superuser can make something in it, --as-superuser trusts the archive.\n" +
 			"What was found is written beside the archive, signed. Exit 5 when an archive is damaged.\n" +
 			"With --place and --all, every archive that has a copy in that place.",
 		Example: "  pgvault verify --all\n" +
@@ -45,7 +47,7 @@ func (p *program) verifyCmd() *cobra.Command {
 					return err
 				}
 				return p.each(refs, func(ref string) error {
-					return p.launch(cmd.Context(), s, vault.Order{Kind: vault.KindVerify, ID: ref, Level: vault.Proof(level), Place: place}, secrets)
+					return p.launch(cmd.Context(), s, vault.Order{Kind: vault.KindVerify, ID: ref, Level: vault.Proof(level), Place: place, AsSuperuser: super}, secrets)
 				})
 			}
 			p.outliveTerminal()
@@ -55,12 +57,13 @@ func (p *program) verifyCmd() *cobra.Command {
 				}
 			}
 			return p.each(refs, func(ref string) error {
-				return s.vault.RunVerify(cmd.Context(), vault.VerifyOptions{ID: ref, Level: vault.Proof(level), Place: place, Identities: p.secrets(cmd.Context())}, p.sink())
+				return s.vault.RunVerify(cmd.Context(), vault.VerifyOptions{ID: ref, Level: vault.Proof(level), Place: place, Identities: p.secrets(cmd.Context()), AsSuperuser: super}, p.sink())
 			})
 		},
 	}
 	cmd.Flags().StringVar(&level, "level", "intact", "intact, readable or restored")
 	cmd.Flags().StringVar(&place, "place", "", "the copy in this place (default: the best one)")
+	cmd.Flags().BoolVar(&super, "as-superuser", false, "restore as the scratch server's superuser: the archive's code may then do anything")
 	cmd.Flags().BoolVar(&all, "all", false, "every archive of the vault")
 	cmd.Flags().BoolVar(&detach, "detach", false, "start a job of its own for each and return; prints their ids")
 	cmd.Flags().BoolVar(&p.json, "json", false, "JSON Lines, the last with type done")

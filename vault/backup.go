@@ -306,6 +306,9 @@ func (b *backup) globals(ctx context.Context) (archive.Part, error) {
 		b.contents.Warnings = append(b.contents.Warnings, w)
 		b.warn(w)
 	}
+	if err := b.globalsAsData(ctx); err != nil {
+		return archive.Part{}, err
+	}
 	return b.small(ctx, archive.GlobalsPart, sql)
 }
 

@@ -16,7 +16,7 @@ import (
 // objects and every other object of the table of contents, then what the
 // catalog says of validity. What differs is collected, not only the first.
 func (r *restoration) compare(ctx context.Context) error {
-	s, err := pg.OpenSnapshot(ctx, r.server, r.target)
+	s, err := pg.OpenSnapshot(ctx, r.admin(), r.target)
 	if err != nil {
 		return err
 	}
@@ -25,7 +25,7 @@ func (r *restoration) compare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d, err := pg.StartDump(ctx, r.server, r.dump, pg.DumpOptions{Database: r.target, Snapshot: s.ID, Encoding: r.catalog.Database.Encoding}, nil)
+	d, err := pg.StartDump(ctx, r.admin(), r.dump, pg.DumpOptions{Database: r.target, Snapshot: s.ID, Encoding: r.catalog.Database.Encoding}, nil)
 	if err != nil {
 		return err
 	}
@@ -180,7 +180,7 @@ func (r *restoration) sameRows(ctx context.Context, t lateTable) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	out, err := pg.CopyOut(ctx, r.server, r.target, r.catalog.Database.Encoding, r.toc.Entry(t.want.DumpID).CopyStmt)
+	out, err := pg.CopyOut(ctx, r.admin(), r.target, r.catalog.Database.Encoding, r.toc.Entry(t.want.DumpID).CopyStmt)
 	if err != nil {
 		return false, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"pgvault/pg"
 	"pgvault/vault/archive"
 )
 
@@ -144,6 +145,10 @@ type VerifyOptions struct {
 	Level      Proof  // intact, readable or restored
 	Place      string // whose copy; empty: the best one
 	Identities Identities
+	// AsSuperuser lets ProofRestored load the archive as the scratch server's
+	// superuser: for archives with objects that only one may make, such as functions in C. Their
+	// code can then do all that the user of the operating system can.
+	AsSuperuser bool
 }
 
 // RestoreOptions say what to restore and where to.
@@ -157,7 +162,10 @@ type RestoreOptions struct {
 	Identities  Identities
 	NoOwner     bool // objects belong to the restoring role, grants are left out
 	CreateRoles bool // make missing roles, without login and password
-	SkipCompare bool // for measurements only: the result is then never ok-proven
+	FullRoles   bool // make missing roles as they were: attributes, memberships, settings, passwords
+	// NoTablespaces puts all into the server's default tablespace.
+	NoTablespaces bool
+	SkipCompare   bool // for measurements only: the result is then never ok-proven
 }
 
 // Identities is where secret keys come from: files as age reads them, a
@@ -179,11 +187,14 @@ type RestorePlan struct {
 	Tables  []string
 	Left    []string // with Tables: what is left out, in words
 	Checks  []Check
-	Steps   []string
-	Same    string // the command that does the same
+	// Statements are for a person to run where a check says so.
+	Statements []string
+	Steps      []string
+	Same       string // the command that does the same
 
-	o    RestoreOptions
-	prep *restorePrep
+	o     RestoreOptions
+	prep  *restorePrep
+	roles []pg.GlobalStatement // with FullRoles
 }
 
 // Check is one line of a plan: ok, ! (goes on, but know this) or x (refused).

@@ -65,7 +65,7 @@ func (v *Vault) RunBackup(ctx context.Context, o BackupOptions, sink Sink) error
 
 // RunVerify is Verify as a job in this process.
 func (v *Vault) RunVerify(ctx context.Context, o VerifyOptions, sink Sink) error {
-	return v.runJob(ctx, Order{Kind: KindVerify, ID: o.ID, Level: o.Level, Place: o.Place}, v.actor(), nil, sink, v.verifyWork(o))
+	return v.runJob(ctx, Order{Kind: KindVerify, ID: o.ID, Level: o.Level, Place: o.Place, AsSuperuser: o.AsSuperuser}, v.actor(), nil, sink, v.verifyWork(o))
 }
 
 // RunCopy is Copy as a job in this process.
@@ -88,7 +88,7 @@ func (v *Vault) RunRestore(ctx context.Context, p *RestorePlan, sink Sink) error
 // Order is the plan as an order for Launch: what a job of it is to do.
 func (p *RestorePlan) Order() Order {
 	o := Order{Kind: KindRestore, Database: p.Archive.Database, ID: p.Archive.ID, Place: p.o.Place, ToNew: p.Target, Tables: p.o.Tables,
-		Workers: p.o.Jobs, NoOwner: p.o.NoOwner, CreateRoles: p.o.CreateRoles, SkipCompare: p.o.SkipCompare}
+		Workers: p.o.Jobs, NoOwner: p.o.NoOwner, CreateRoles: p.o.CreateRoles, NoTablespaces: p.o.NoTablespaces, FullRoles: p.o.FullRoles, SkipCompare: p.o.SkipCompare}
 	if p.Empty {
 		o.ToNew, o.ToEmpty = "", p.Target
 	}

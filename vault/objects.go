@@ -49,6 +49,9 @@ func (r *restoration) objects(t *dumpfile.TOC, only *selection) map[object][]str
 			continue
 		}
 		o, defn := object{e.Desc, e.Namespace, e.Tag}, e.Defn
+		if e.Desc == "EVENT TRIGGER" && r.confine != nil { // made, and disabled
+			defn = ""
+		}
 		if e.Desc == "ACL" { // granted in another order is granted all the same
 			lines := strings.Split(defn, "\n")
 			sort.Strings(lines)

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/jackc/pgx/v5"
+
 	"pgvault/fault"
 	"pgvault/pg"
 	"pgvault/pg/dumpfile"
@@ -67,6 +69,7 @@ func (v *Vault) PlanRestore(ctx context.Context, o RestoreOptions) (*RestorePlan
 		p.check("!", "the copy in "+b.l.Name+" cannot be used: "+oneLine(b.err)+"; the one in "+prep.l.Name+" is taken", "pgvault verify "+a.ID+" --place "+safetext.Word(b.l.Name))
 	}
 	p.chooseTarget(a)
+	r.oneSpace = o.NoTablespaces
 	r.server, r.target, r.noOwner = v.c.Server, p.Target, o.NoOwner
 	if r.jobs = o.Jobs; r.jobs <= 0 {
 		r.jobs = max(1, v.c.Of(a.Database).Jobs)
@@ -77,6 +80,7 @@ func (v *Vault) PlanRestore(ctx context.Context, o RestoreOptions) (*RestorePlan
 		}
 		p.Tables, p.Left = r.only.tables, r.only.left
 	}
+	p.checkBytes()
 	if err := p.checkServer(ctx, v); err != nil {
 		return nil, err
 	}
@@ -122,43 +126,22 @@ func (p *RestorePlan) checkServer(ctx context.Context, v *Vault) error {
 	if err := p.checkTarget(ctx); err != nil {
 		return err
 	}
-	missing, err := pg.MissingExtensions(ctx, conn, r.catalog.Extensions)
-	if err != nil {
+	if err := p.checkExtensions(ctx, conn, info.Major()); err != nil {
 		return err
-	}
-	for _, e := range missing {
-		p.check("x", "extension "+e.Name+" is not installed on the server", "install its package there (for Debian: postgresql-contrib, or postgresql-"+strconv.Itoa(info.Major())+"-…)")
-	}
-	if len(missing) == 0 {
-		p.check("ok", fmt.Sprintf("extensions present %d of %d", len(r.catalog.Extensions), len(r.catalog.Extensions)), "")
 	}
 	roles, err := pg.MissingRoles(ctx, conn, r.catalog.Roles)
 	if err != nil {
 		return err
 	}
-	p.checkRoles(roles)
-	p.check("!", fmt.Sprintf("the server needs room for about %s; its free space cannot be asked", bytesText(r.catalog.Database.Size)), "")
-	return nil
-}
-
-func (p *RestorePlan) checkRoles(missing []pg.Role) {
-	if len(missing) == 0 {
-		p.check("ok", "every role that owns or may use something exists", "")
-		return
+	if err := p.checkRoles(ctx, conn, info.Major(), roles); err != nil {
+		return err
 	}
-	names := []string{}
-	for _, m := range missing {
-		names = append(names, m.Name)
+	for _, check := range []func(context.Context, *pgx.Conn) error{p.checkTablespaces, p.checkLocale, p.checkRoom} {
+		if err := check(ctx, conn); err != nil {
+			return err
+		}
 	}
-	list := strings.Join(firstFew(names, 5), ", ")
-	switch {
-	case p.o.NoOwner:
-		p.check("!", "roles are missing: "+list+"; owners and grants are left out as asked", "")
-	case p.o.CreateRoles:
-		p.check("!", "roles are missing: "+list+"; they will be made without login and password", "")
-	default:
-		p.check("x", "roles are missing: "+list, "--create-roles makes them (no login, no password), --no-owner leaves owners and grants out")
-	}
+	return p.checkLive(ctx, v, conn)
 }
 
 func (p *RestorePlan) checkVersions(ctx context.Context, v *Vault, info pg.ServerInfo) {
@@ -227,6 +210,9 @@ func (p *RestorePlan) describeSteps() {
 	case r.only == nil:
 		p.step("fetch %s from %s, still encrypted, and check the SHA-256 of every byte", bytesText(p.Archive.Stored), p.Place)
 	}
+	for _, st := range p.roles {
+		p.step("%s", st.Text)
+	}
 	if !p.Empty {
 		p.step("create database %s", p.Target)
 	}
@@ -249,7 +235,7 @@ func (p *RestorePlan) describeSteps() {
 	for _, f := range p.o.Identities.Files {
 		same = append(same, "-i", safetext.Word(f))
 	}
-	for flag, on := range map[string]bool{"--create-roles": p.o.CreateRoles, "--no-owner": p.o.NoOwner} {
+	for flag, on := range map[string]bool{"--create-roles": p.o.CreateRoles, "--roles create": p.o.FullRoles, "--no-owner": p.o.NoOwner, "--no-tablespaces": p.o.NoTablespaces} {
 		if on {
 			same = append(same, flag)
 		}

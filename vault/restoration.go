@@ -19,6 +19,7 @@ import (
 // it goes. Restore and the proof by restore share it.
 type restoration struct {
 	*run
+	globals *pg.Globals // of the server of the source; nil: the archive has none as data
 	o       *archive.Opened
 	c       *archive.Contents
 	main    *archive.Main
@@ -26,15 +27,17 @@ type restoration struct {
 	tocRaw  []byte
 	catalog *pg.Catalog // of the source, in the dump's snapshot
 
-	server  pg.Settings
-	target  string
-	restore pg.Programs
-	dump    pg.Programs
-	jobs    int
-	only    *selection // nil: everything
-	noOwner bool
-	bare    bool // no tablespaces: a scratch server has none
-	made    bool // this run made the target
+	server   pg.Settings
+	target   string
+	restore  pg.Programs
+	dump     pg.Programs
+	jobs     int
+	only     *selection // nil: everything
+	noOwner  bool
+	bare     bool         // no tablespaces: a scratch server has none
+	oneSpace bool         // all into the default tablespace, as asked
+	made     bool         // this run made the target
+	confine  *confinement // nil: server's own role does everything
 
 	from struct { // where blocks are read from
 		sync.Mutex
@@ -56,6 +59,11 @@ func openRestoration(ctx context.Context, o *archive.Opened, keys *archive.Keys)
 	r := &restoration{o: o, c: c, catalog: &pg.Catalog{}}
 	if err := json.Unmarshal(c.Catalog, r.catalog); err != nil {
 		return nil, fmt.Errorf("catalog in contents: %w", err)
+	}
+	if len(c.Globals) > 0 {
+		if r.globals, err = pg.OpenGlobals(c.Globals); err != nil {
+			return nil, err
+		}
 	}
 	// Not bound to ctx: a plan is applied later, under another one.
 	if r.main, err = o.Main(context.WithoutCancel(ctx), c, keys); err != nil {
@@ -84,7 +92,7 @@ func openTwice(ctx context.Context, l *located, keys *archive.Keys) (*restoratio
 // createSchema makes the database and all that comes before rows.
 func (r *restoration) createSchema(ctx context.Context, makeDatabase bool) error {
 	if makeDatabase {
-		if err := pg.CreateDatabase(ctx, r.server, r.target, r.catalog.Database); err != nil {
+		if err := pg.CreateDatabase(ctx, r.admin(), r.target, r.catalog.Database); err != nil {
 			return err
 		}
 		r.made = true
@@ -92,11 +100,17 @@ func (r *restoration) createSchema(ctx context.Context, makeDatabase bool) error
 			return err
 		}
 	}
+	if r.confine != nil {
+		return r.confinedSchema(ctx)
+	}
 	return r.pgRestore(ctx, pg.RestoreOptions{Section: "pre-data", IDs: r.ids("pre-data")})
 }
 
 // finishSchema makes indexes, keys, triggers and all else after the rows.
 func (r *restoration) finishSchema(ctx context.Context) error {
+	if r.confine != nil {
+		return r.confinedFinish(ctx)
+	}
 	for _, p := range postPasses(r.toc, r.ids("post-data"), r.jobs) {
 		if err := r.pgRestore(ctx, pg.RestoreOptions{Section: "post-data", Jobs: p.jobs, IDs: p.ids}); err != nil {
 			return err
@@ -112,18 +126,28 @@ func (r *restoration) pgRestore(ctx context.Context, o pg.RestoreOptions) error 
 	if o.IDs != nil && len(o.IDs) == 0 {
 		return nil
 	}
-	o.Database, o.NoOwner, o.NoTablespaces = r.target, r.noOwner, r.bare
+	o.NoOwner = r.noOwner || r.confine != nil // whose owners and grants come at the end
+	return r.pgRestoreAs(ctx, r.server, o)
+}
+
+func (r *restoration) pgRestoreAs(ctx context.Context, s pg.Settings, o pg.RestoreOptions) error {
+	o.Database, o.NoTablespaces = r.target, r.bare || r.oneSpace
 	if o.Stdin == nil {
 		o.TOC = r.tocRaw
 	}
-	errs, err := pg.RunRestore(ctx, r.server, r.restore, o, nil)
+	errs, err := pg.RunRestore(ctx, s, r.restore, o, nil)
+	r.passedOver("pg_restore: ", errs)
+	return err
+}
+
+// passedOver keeps errors of single statements: the restore is then partial.
+func (r *restoration) passedOver(by string, errs []string) {
 	r.errMu.Lock()
 	r.errors = append(r.errors, errs...)
 	r.errMu.Unlock()
 	for _, e := range errs {
-		r.warn("pg_restore: " + e)
+		r.warn(by + e)
 	}
-	return err
 }
 
 // ids lists what pg_restore may choose a section's entries from when only
@@ -151,6 +175,14 @@ func (r *restoration) ids(section string) []int {
 // settings gives the database what a restore without the old name loses:
 // its settings, grants, comment and owner; then statistics.
 func (r *restoration) settings(ctx context.Context) error {
+	if r.confine != nil { // ANALYZE runs functions of indexes
+		if err := pg.Analyze(ctx, r.server, r.target); err != nil {
+			return err
+		}
+		if err := r.confinedEnd(ctx); err != nil {
+			return err
+		}
+	}
 	if r.made {
 		if err := r.label(ctx, ""); err != nil {
 			return err
@@ -165,17 +197,20 @@ func (r *restoration) settings(ctx context.Context) error {
 			r.warn(w)
 		}
 	}
+	if r.confine != nil {
+		return nil
+	}
 	return pg.Analyze(ctx, r.server, r.target)
 }
 
 // label says in the new database's comment that it is not complete, for
 // whoever finds it after a crash; an empty text takes that away again.
 func (r *restoration) label(ctx context.Context, text string) error {
-	return pg.Exec(ctx, r.server, r.target, "COMMENT ON DATABASE "+pg.QuoteIdent(r.target)+" IS '"+text+"'")
+	return pg.Exec(ctx, r.admin(), r.target, "COMMENT ON DATABASE "+pg.QuoteIdent(r.target)+" IS '"+text+"'")
 }
 
 func (r *restoration) applyDatabase(ctx context.Context) ([]string, error) {
-	conn, err := r.server.Connect(ctx, "")
+	conn, err := r.admin().Connect(ctx, "")
 	if err != nil {
 		return nil, err
 	}
@@ -184,13 +219,13 @@ func (r *restoration) applyDatabase(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return pg.ApplyDatabase(ctx, r.server, r.target, r.catalog.Database, roles)
+	return pg.ApplyDatabase(ctx, r.admin(), r.target, r.catalog.Database, roles)
 }
 
 // makeRoles makes the roles that the archive's objects belong to and the
 // server lacks: without login, password or any right of their own.
 func (r *restoration) makeRoles(ctx context.Context) error {
-	conn, err := r.server.Connect(ctx, "")
+	conn, err := r.admin().Connect(ctx, "")
 	if err != nil {
 		return err
 	}

@@ -57,9 +57,13 @@ func (v *Vault) apply(ctx context.Context, r *restoration, p *RestorePlan) error
 	}
 	p.prep.bad = nil
 	r.from.next = func(ctx context.Context, err error) bool { return v.nextCopy(ctx, r, p.prep, err) }
-	if p.o.CreateRoles {
+	if p.o.CreateRoles || p.o.FullRoles {
 		r.left = "no database was made or changed; roles that were made stay"
-		if err := r.makeRoles(ctx); err != nil {
+		make := r.makeRoles
+		if p.o.FullRoles {
+			make = p.makeFullRoles
+		}
+		if err := make(ctx); err != nil {
 			return err
 		}
 	}
@@ -262,7 +266,7 @@ func (r *restoration) undo(ctx context.Context, p *RestorePlan, cause error) err
 		r.left = "the half-made database " + p.Target + " is there, it could not be dropped; no other was touched"
 		r.warn("the half-made database " + p.Target + " could not be dropped: " + err.Error())
 	}
-	if p.o.CreateRoles {
+	if p.o.CreateRoles || p.o.FullRoles {
 		r.left += "; roles that were made stay"
 	}
 	return leaving(cause, r.left)

@@ -8,22 +8,25 @@ import (
 // Order is what a job is to do: complete, and without a secret, because it
 // is written down in the job's folder.
 type Order struct {
-	Kind        Kind     `json:"kind"`
-	Database    string   `json:"database,omitempty"` // backup; else the archive's, for display
-	Tags        []string `json:"tags,omitempty"`     // backup
-	ID          string   `json:"id,omitempty"`       // verify, restore, copy: archive id or latest:DB
-	Level       Proof    `json:"level,omitempty"`    // verify
-	Place       string   `json:"place,omitempty"`    // verify, restore: whose copy; empty: the best
-	Missing     bool     `json:"missing,omitempty"`  // copy: all that places lack
-	To          []string `json:"to,omitempty"`       // copy: names of places
-	NoCopy      bool     `json:"no_copy,omitempty"`  // backup
-	ToNew       string   `json:"to_new,omitempty"`   // restore, as in RestoreOptions
-	ToEmpty     string   `json:"to_empty,omitempty"`
-	Tables      []string `json:"tables,omitempty"`
-	Workers     int      `json:"workers,omitempty"`
-	NoOwner     bool     `json:"no_owner,omitempty"`
-	CreateRoles bool     `json:"create_roles,omitempty"`
-	SkipCompare bool     `json:"skip_compare,omitempty"`
+	Kind          Kind     `json:"kind"`
+	Database      string   `json:"database,omitempty"`     // backup; else the archive's, for display
+	Tags          []string `json:"tags,omitempty"`         // backup
+	ID            string   `json:"id,omitempty"`           // verify, restore, copy: archive id or latest:DB
+	Level         Proof    `json:"level,omitempty"`        // verify
+	AsSuperuser   bool     `json:"as_superuser,omitempty"` // verify
+	Place         string   `json:"place,omitempty"`        // verify, restore: whose copy; empty: the best
+	Missing       bool     `json:"missing,omitempty"`      // copy: all that places lack
+	To            []string `json:"to,omitempty"`           // copy: names of places
+	NoCopy        bool     `json:"no_copy,omitempty"`      // backup
+	ToNew         string   `json:"to_new,omitempty"`       // restore, as in RestoreOptions
+	ToEmpty       string   `json:"to_empty,omitempty"`
+	Tables        []string `json:"tables,omitempty"`
+	Workers       int      `json:"workers,omitempty"`
+	NoOwner       bool     `json:"no_owner,omitempty"`
+	CreateRoles   bool     `json:"create_roles,omitempty"`
+	NoTablespaces bool     `json:"no_tablespaces,omitempty"`
+	FullRoles     bool     `json:"full_roles,omitempty"`
+	SkipCompare   bool     `json:"skip_compare,omitempty"`
 
 	// Retention, as RetentionPlan.Order makes it: of which databases (none:
 	// all), the number that was typed, and what exactly it confirms.

@@ -80,7 +80,7 @@ func (v *Vault) verify(ctx context.Context, r *run, f *found, opts VerifyOptions
 	if len(v.c.Places) > 1 {
 		r.info("the copy in " + l.Name + " is read")
 	}
-	p := &proving{v: v, run: r, l: l, o: l.o, signer: signer, level: opts.Level, keys: keys}
+	p := &proving{v: v, run: r, l: l, o: l.o, signer: signer, level: opts.Level, keys: keys, asSuperuser: opts.AsSuperuser}
 	return p.verify(ctx)
 }
 
@@ -93,6 +93,8 @@ type proving struct {
 	signer *archive.Signer // nil: no proof is written
 	level  Proof
 	keys   *archive.Keys
+
+	asSuperuser bool // see VerifyOptions
 }
 
 func (p *proving) verify(ctx context.Context) error {
@@ -214,7 +216,14 @@ func (p *proving) byRestore(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	cluster, err := pgtest.Start(ctx, pgtest.Options{BinDir: dir, Conf: map[string]string{
+	super, login, err := scratchRoles(v.random)
+	if err != nil {
+		return err
+	}
+	if p.asSuperuser { // as whom most are dumped: owners that must be superusers are
+		super = ""
+	}
+	cluster, err := pgtest.Start(ctx, pgtest.Options{BinDir: dir, Superuser: super, Conf: map[string]string{
 		// pg_dump locks every table at once; 64 for each of 50 connections is the default.
 		"max_locks_per_transaction": strconv.Itoa(64 + len(r.toc.Entries)/40)}})
 	if err != nil {
@@ -229,6 +238,11 @@ func (p *proving) byRestore(ctx context.Context) error {
 	r.target, r.jobs = "pgvault_scratch", 2
 	if err := r.scratchPrograms(ctx, all, searched); err != nil {
 		return err
+	}
+	if !p.asSuperuser {
+		if err := r.confineTo(ctx, cluster.SettingsFor(login), login); err != nil {
+			return err
+		}
 	}
 	if err := r.fill(ctx, true); err != nil {
 		return p.conclude(ctx, ProofRestored, p.diagnosed(ctx, err))

@@ -23,6 +23,9 @@ type Contents struct {
 	Warnings []string        `json:"warnings"`
 	Original *Original       `json:"original,omitempty"` // of an import: what it was made of
 	Catalog  json.RawMessage `json:"catalog"`            // what the server said of the database in the dump's snapshot
+	// Globals are the server's roles and settings with passwords, as data;
+	// empty in older archives and where they are not saved. Secret.
+	Globals json.RawMessage `json:"globals,omitempty"`
 }
 
 // Original is the dump that an import was made of. SHA256 is over its bytes as
