@@ -26,7 +26,7 @@ type GuestOptions struct {
 const (
 	guestRole   = "pgvault_import"
 	guestHub    = "pgvault_import_hub"
-	guestSchema = "pgvault_import"
+	guestSchema = "pgvault_import_setup" // not the role's name: a search_path may hold "$user"
 )
 
 // Guest is a role without superuser, and a database of its own, in a scratch
