@@ -22,6 +22,7 @@ func (c *Config) Database(name string) Database {
 			d = e
 		}
 	}
+	entry := d.Name
 	d.Name, d.Exclude = name, nil
 	d.ExcludeTableData = slices.Clone(d.ExcludeTableData)
 	if d.MaxAge == 0 {
@@ -41,8 +42,9 @@ func (c *Config) Database(name string) Database {
 		d.Schedule = c.Defaults.Schedule
 	}
 	keep := c.Defaults.Keep
+	d.KeepFrom = ""
 	if d.Keep != nil {
-		keep = *d.Keep
+		keep, d.KeepFrom = *d.Keep, entry
 	}
 	d.Keep = &keep
 	return d

@@ -88,6 +88,9 @@ type Database struct {
 	// Removes tells that somebody chose what to keep, so that the rest may
 	// be removed. It is no option: Config.Database fills it in.
 	Removes bool `toml:"-"`
+	// KeepFrom is the name of the entry that Keep stands in; empty: the
+	// defaults. It is no option either.
+	KeepFrom string `toml:"-"`
 }
 
 // Place is where archives lie.

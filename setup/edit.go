@@ -82,6 +82,24 @@ func (d *Desk) Begin() (*Edit, error) {
 	return e, nil
 }
 
+// BeginKeep is Begin with another policy in the copy: in the defaults, or in
+// the entry from, as config.Database.KeepFrom names it. errors.Is finds
+// config.ErrKeepForm where a person has to write it; then there is no copy.
+func (d *Desk) BeginKeep(from string, p retention.Policy) (*Edit, error) {
+	e, err := d.Begin()
+	if err != nil {
+		return nil, err
+	}
+	text, err := config.SetKeep(e.old, from, p)
+	if err == nil {
+		err = os.WriteFile(e.Copy, text, 0o600)
+	}
+	if err != nil {
+		return nil, errors.Join(err, e.Close())
+	}
+	return e, nil
+}
+
 // Editor is $VISUAL, $EDITOR or vi on the copy. table is where the cursor
 // should be, such as "[[place]]"; most editors take +LINE.
 func (e *Edit) Editor(table string) *exec.Cmd {

@@ -118,6 +118,7 @@ func (s *archives) keys(e env) keymap {
 	k := keymap{{cmd: cmdEnter, keys: []string{"enter"}, show: "Enter", name: "open", help: "everything about this archive", off: none, line: ok}}
 	k = append(k, archiveKeys(e, a, ok)...)
 	k = append(k,
+		retentionKey(e, e.w >= 100),
 		filterKey(vault.FilterWords),
 		binding{cmd: cmdSort, keys: []string{"s"}, show: "s", name: "sort", help: "now " + orders[s.sort].name + "; next: " + orders[(s.sort+1)%len(orders)].name, line: e.w >= 100},
 		binding{cmd: cmdWide, keys: []string{"w"}, show: "w", name: "wide", help: wide},
@@ -150,6 +151,7 @@ func archiveKeys(e env, a vault.Archive, ok bool) keymap {
 		{cmd: cmdTables, keys: []string{"t"}, show: "t", name: "tables", help: "every table in it with rows, bytes and SHA-256; needs an identity", off: none, line: ok && e.w >= 78},
 		{cmd: cmdPin, keys: []string{"m"}, show: "m", name: "pin", help: pinHelp, off: change, line: ok && e.w >= 100},
 		{cmd: cmdDelete, keys: []string{"D"}, show: "D", name: "delete...", help: "for good; shows what goes and asks for its id", off: change, line: ok && e.w >= 110},
+		unmarkKey(e, a, none),
 		{cmd: cmdCopyID, keys: []string{"y"}, show: "y", name: "copy id", help: "copy the archive's id", off: none, line: e.w >= 120},
 		{cmd: cmdCopyCmd, keys: []string{"Y"}, show: "Y", name: "copy command", help: "copy the command that shows this archive", off: none},
 	}
@@ -178,6 +180,9 @@ func (s *archives) do(e env, c command) []action {
 			return []action{say("more columns, as far as there is room")}
 		}
 		return []action{say("the usual columns")}
+	case cmdRetention:
+		a, _ := s.selected()
+		return []action{openRetention{a.Database}}
 	case cmdEnter:
 		if a, ok := s.selected(); ok {
 			return []action{openPage{&detail{archive: a}}}
@@ -205,6 +210,8 @@ func doArchive(e env, a vault.Archive, c command) []action {
 		return []action{askTables{a, e.identity}}
 	case cmdPin:
 		return []action{pin{a.ID, !a.Pinned}}
+	case cmdUnmark:
+		return []action{openDialog{unmarkDialog(e, a)}}
 	case cmdDelete:
 		return []action{askDelete{a.ID}}
 	case cmdCopyID:

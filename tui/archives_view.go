@@ -25,7 +25,12 @@ func archiveColumns(th theme, wide bool) []column {
 			}
 			return s
 		}},
-		{title: "KEEP", drop: 3},
+		{title: "KEEP", drop: 3, style: func(s string) string {
+			if strings.HasPrefix(s, "! ") {
+				return th.warn(s)
+			}
+			return s
+		}},
 	}
 	if wide {
 		cols = append(cols, column{title: "TABLES", right: true, drop: 6}, column{title: "ID", drop: 7})
@@ -40,8 +45,13 @@ func archiveCells(e env, a vault.Archive) []string {
 		began = shortWhen(a.Started, e.now, e.loc)
 	}
 	keep := "-"
-	if a.Pinned {
+	switch {
+	case a.Pinned:
 		keep = "pinned"
+	case a.Expires != nil && !a.Expires.After(e.now):
+		keep = "! goes"
+	case a.Expires != nil:
+		keep = "! " + day2(*a.Expires, e.now, e.loc)
 	}
 	return []string{
 		began, age(e.now.Sub(a.Started)), e.th.text(a.Database),

@@ -68,6 +68,7 @@ func detailLines(e env, a vault.Archive, full bool) []string {
 	if a.State != "good" {
 		out = append(out, stateLines(e, a)...)
 	}
+	out = append(out, expiryLines(e, a)...)
 	source := t(a.Database)
 	if a.ServerVersion != "" {
 		source += ", PostgreSQL " + t(a.ServerVersion)
@@ -92,6 +93,27 @@ func detailLines(e env, a vault.Archive, full bool) []string {
 	}
 	if a.Pinned {
 		add("pinned", "kept whatever the rules say")
+	}
+	return out
+}
+
+// expiryLines tell that no rule of retention kept an archive the last time.
+func expiryLines(e env, a vault.Archive) []string {
+	if a.Expires == nil {
+		return nil
+	}
+	text := "goes from " + when(*a.Expires, e.now, e.loc)
+	switch {
+	case a.Pinned:
+		text += ", were it not pinned: the next run of retention takes the mark away"
+	case !a.Expires.After(e.now):
+		text = "goes with the next run of retention, unless a rule keeps it then; U takes the mark away, m pins it for good"
+	default:
+		text += ", unless a rule keeps it then; U takes the mark away, m pins it for good"
+	}
+	out := labelled("marked", text, 8, e.w)
+	if len(out) > 0 {
+		out[0] = strings.Replace(out[0], "marked", e.th.warn("marked"), 1)
 	}
 	return out
 }

@@ -29,6 +29,8 @@ func cancelDialog(j vault.Job, th theme) *confirm {
 		text = []string{"The archive stays as it is, and so does what was proven of it before."}
 	case vault.KindCopy:
 		text = []string{"Copies that came whole stay; of the others nothing is listed, and the next run goes on from there."}
+	case vault.KindRetention:
+		text = []string{"What was marked stays marked and what was removed is gone; the rest stays, and the next run goes on from there."}
 	case vault.KindRestore:
 		text = []string{"The new database is given up; the report says what is left of it.", "No other database is touched."}
 	}

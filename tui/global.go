@@ -101,12 +101,15 @@ func (m *model) pageKeys() keymap {
 		{cmd: cmdLeave, keys: []string{"q", "ctrl+c"}, show: "q", name: "leave", help: m.leaveHelp(), line: true},
 	}
 	for i, what := range []string{"is every database recoverable", "the archives: find, trust, act", "everything that runs, ran or should have", "how this vault is set up"} {
-		n := string(rune('1' + i))
+		n, key := string(rune('1'+i)), string(rune('1'+i))
+		if d, ok := m.page().(interface{ takesDigits() bool }); ok && d.takesDigits() {
+			n, key = "Alt-"+n, "alt+"+key // which is also Esc and the digit, typed at once
+		}
 		here := ""
 		if i == m.place && len(m.pages) == 1 {
 			here = "this is " + placeNames[i]
 		}
-		k = append(k, binding{cmd: placeCommands[i], keys: []string{n}, show: n, name: placeNames[i], help: what, off: here})
+		k = append(k, binding{cmd: placeCommands[i], keys: []string{key}, show: n, name: placeNames[i], help: what, off: here})
 	}
 	return append(k, keymap{
 		{cmd: cmdRefresh, keys: []string{"R"}, show: "R", name: "refresh", help: "read the vault again"},

@@ -161,6 +161,7 @@ func (s *health) keys(e env) keymap {
 		{cmd: cmdRestore, keys: []string{"r"}, show: "r", name: "restore", help: "its newest good archive; shows a plan first", off: first(e.busy(), archive), line: ok},
 		{cmd: cmdVerify, keys: []string{"v"}, show: "v", name: "verify", help: "its newest good archive", off: first(e.busy(), archive), line: ok},
 		{cmd: cmdLog, keys: []string{"l"}, show: "l", name: "log", help: "the newest job about it", off: log, line: e.w >= 78},
+		retentionKey(e, e.w >= 130),
 		filterKey("words that a line must hold; !word for those it must not"),
 		{cmd: cmdCopyID, keys: []string{"y"}, show: "y", name: "copy name", help: "copy the database's name", off: none},
 		{cmd: cmdCopyCmd, keys: []string{"Y"}, show: "Y", name: "copy command", help: "copy the command that tells the same", off: none},
@@ -191,6 +192,8 @@ func (s *health) do(e env, c command) []action {
 			return []action{openJob{ref: j.ID}}
 		}
 		return []action{openPage{&healthDetail{row: r}}}
+	case cmdRetention:
+		return []action{openRetention{r.Database}}
 	case cmdLog:
 		j, _ := lastJob(e.know.jobs, r.Database)
 		return []action{openJob{ref: j.ID, log: true}}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/charmbracelet/x/ansi"
 
@@ -300,6 +301,9 @@ func healthFoot(e env) []string {
 			out = append(out, l)
 		}
 	}
+	if s := retentionLine(e, h.Retention); s != "" {
+		add("retention", s)
+	}
 	add("keys", keysLine(e, h))
 	if run := e.know.running(); len(run) > 0 {
 		add("jobs", goesOn(e.th, run, "goes on")+"   (3 opens Activity)")
@@ -308,11 +312,18 @@ func healthFoot(e env) []string {
 }
 
 func placeLine(e env, p vault.PlaceHealth) string {
-	name := e.th.text(p.Name) + " " + e.th.text(strings.TrimPrefix(p.URL, "file:"))
+	name := e.th.text(p.Name) + " " + e.th.text(shortAddress(p.URL))
 	if p.State != "ok" {
 		return name + "   ! " + e.th.text(p.Text)
 	}
 	return name + "   " + e.th.text(p.Text)
+}
+
+// shortAddress is a place's address without what tells only programs how to
+// reach it.
+func shortAddress(url string) string {
+	short, _, _ := strings.Cut(strings.TrimPrefix(url, "file:"), "?")
+	return short
 }
 
 func keysLine(e env, h *vault.Health) string {
@@ -328,6 +339,51 @@ func keysLine(e env, h *vault.Health) string {
 		return s + "; no identity has opened an archive yet"
 	}
 	return s + "; one last opened an archive " + ago(e.now.Sub(*h.KeyUsed))
+}
+
+// retentionLine says what retention frees next, empty where that is not known.
+func retentionLine(e env, n *vault.NextRetention) string {
+	switch {
+	case n == nil:
+		return ""
+	case !n.Chosen:
+		return "nobody chose what to keep: nothing goes by itself   (p tries rules)"
+	case n.Refused != "":
+		return "! nothing goes: " + e.th.text(n.Refused)
+	}
+	s := "nothing goes"
+	if n.Goes > 0 {
+		s = fmt.Sprintf("-%d, %s,", n.Goes, size(n.Frees))
+	}
+	switch {
+	case n.At == nil:
+		s += " with the next backup"
+	case n.Goes > 0 || n.Waits > 0:
+		s += " " + nextWords(*n.At, e)
+	default:
+		s += " next"
+	}
+	if n.Waits > 0 {
+		s += fmt.Sprintf("; %d more later", n.Waits)
+	}
+	if len(n.Asks) > 0 {
+		s += "; ! much of " + e.th.text(n.Asks[0]) + " would go: p asks"
+	}
+	return s
+}
+
+// nextWords is when the next run is, as a person says it.
+func nextWords(at time.Time, e env) string {
+	t, now := at.In(e.loc), e.now.In(e.loc)
+	switch {
+	case !at.After(e.now):
+		return "now"
+	case t.Hour() < 7 && at.Sub(now) < 18*time.Hour && t.YearDay() != now.YearDay():
+		return "tonight"
+	case t.YearDay() == now.YearDay() && t.Year() == now.Year():
+		return "at " + t.Format("15:04")
+	}
+	return "on " + when(at, e.now, e.loc)
 }
 
 // shortFoot is healthFoot in two lines.

@@ -104,7 +104,7 @@ func (m *model) gotKept(msg keptMsg) tea.Cmd {
 		}
 		m.pages = m.pages[:len(m.pages)-1]
 	}
-	return m.refresh()
+	return tea.Batch(m.refresh(), m.relook())
 }
 
 // askTables opens the contents of an archive.

@@ -203,6 +203,10 @@ func (m *model) answered(msg tea.Msg) tea.Cmd {
 		m.gotDeletePlan(msg)
 	case tablesMsg:
 		m.gotTables(msg)
+	case retentionMsg:
+		msg.page.take(msg.look, msg.err)
+	case keepBegunMsg:
+		return m.keepBegun(msg)
 	case eventsMsg:
 		return m.gotEvents(msg)
 	case lostMsg:

@@ -9,7 +9,15 @@ import (
 
 // jobName is a job in two words: "wiki backup".
 func jobName(th theme, j vault.Job) string {
-	return th.text(first(j.Order.Database, j.Order.ID, "missing")) + " " + string(j.Order.Kind)
+	return th.text(first(j.Order.Database, j.Order.ID, ofAll(j.Order.Kind))) + " " + string(j.Order.Kind)
+}
+
+// ofAll is what a job is of that names no archive and no database.
+func ofAll(k vault.Kind) string {
+	if k == vault.KindRetention {
+		return "all databases,"
+	}
+	return "missing"
 }
 
 // jobShort is the end of a job's id, as `pgvault job` takes it: "7f3a".

@@ -40,7 +40,7 @@ func (m *model) act(a action) tea.Cmd {
 		return tea.Batch(tea.SetClipboard(a.text), toTmux(a.text))
 	case refresh:
 		m.message = readingAgain
-		return m.refresh()
+		return tea.Batch(m.refresh(), m.relook())
 	case openJob:
 		return m.openJob(a)
 	case openRestore:
@@ -88,6 +88,12 @@ func (m *model) start(a action) tea.Cmd {
 		return m.deleteArchive(a)
 	case askTables:
 		return m.askTables(a)
+	case openRetention:
+		return m.openRetention(a)
+	case keepMarked:
+		return m.keepMarked(a)
+	case saveKeep:
+		return m.saveKeep(a)
 	}
 	return nil
 }

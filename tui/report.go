@@ -34,6 +34,16 @@ func reportLines(e env, j *job) []string {
 			add("target", e.th.text(j.target))
 		}
 	}
+	if r := d.Retained; r != nil {
+		text := fmt.Sprintf("%s kept, %d marked, %d gone", plural(int64(r.Kept), "archive"), r.Marked, r.Gone)
+		if r.Unmarked > 0 {
+			text += ", " + plural(int64(r.Unmarked), "mark") + " taken away"
+		}
+		if r.Freed > 0 {
+			text += "; freed " + size(r.Freed)
+		}
+		add("did", text)
+	}
 	out = append(out, placeReport(e, d)...)
 	if d.Proof != vault.ProofNone && d.Result != vault.ResultFailed && d.Result != vault.ResultCancelled {
 		add("proof", string(d.Proof)+": "+proofMeaning(d.Proof))

@@ -43,6 +43,8 @@ type fakeDesk struct {
 	watch   func(ctx context.Context, id string, sink vault.Sink) error
 	try     func(ids vault.Identities) error
 	start   error // of Launch
+	look    *vault.RetentionLook
+	lookErr error
 
 	mu       sync.Mutex
 	jobs     []vault.Job
@@ -166,6 +168,15 @@ func (d *fakeDesk) PlanDelete(_ context.Context, id string) (*vault.DeletePlan, 
 
 func (d *fakeDesk) Delete(_ context.Context, p *vault.DeletePlan) error {
 	d.called("delete " + p.Archive.ID)
+	return nil
+}
+
+func (d *fakeDesk) LookRetention(context.Context) (*vault.RetentionLook, error) {
+	return d.look, d.lookErr
+}
+
+func (d *fakeDesk) KeepMarked(_ context.Context, id string) error {
+	d.called("keep " + id)
 	return nil
 }
 

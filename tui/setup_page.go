@@ -63,10 +63,12 @@ func (s *setupPage) keys(e env) keymap {
 	if s.asking {
 		asking = "it is being looked at already"
 	}
+	sec, _ := s.section()
 	k := keymap{
 		{cmd: cmdEdit, keys: []string{"enter", "e"}, show: "Enter", name: "edit", help: "open the configuration in $VISUAL, $EDITOR or vi; a diff is shown before anything is saved (also e)", off: edit, line: true},
 		{cmd: cmdDetails, keys: []string{"d"}, show: "d", name: "details", help: "all that is known of this row", off: none, line: true},
 		{cmd: cmdTest, keys: []string{"T"}, show: "T", name: "test all", help: "ask server and places again, read the keys again", off: asking, line: true},
+		retentionKey(e, sec.Name == "Keep"),
 		{cmd: cmdCopyCmd, keys: []string{"Y"}, show: "Y", name: "copy command", help: "copy the command that checks the same: pgvault config check"},
 	}
 	return append(k, moveKeys("section")...)
@@ -92,6 +94,8 @@ func (s *setupPage) do(e env, c command) []action {
 		if sec, there := s.section(); there {
 			return []action{openPage{&setupDetail{section: sec}}}
 		}
+	case cmdRetention:
+		return []action{openRetention{}}
 	case cmdTest:
 		return []action{lookOver{}}
 	case cmdCopyCmd:

@@ -2,6 +2,7 @@ package tui
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"pgvault/safetext"
@@ -60,6 +61,11 @@ func orderCommand(o vault.Order) string {
 			s += " --to " + shellWord(place)
 		}
 		return s
+	case vault.KindRetention:
+		for _, name := range o.Names {
+			s += " " + shellWord(name)
+		}
+		return s + " --apply --confirm " + strconv.Itoa(o.Confirm)
 	case vault.KindRestore:
 		s += " " + shellWord(o.ID)
 		if o.ToEmpty != "" {

@@ -136,16 +136,8 @@ func (b *backup) openKeys(ctx context.Context) (err error) {
 	if b.o.Database == "" || !utf8.ValidString(b.o.Database) {
 		return &fault.Error{What: "no database was named, or its name is not UTF-8", Left: "nothing was started", Do: "name one, or add a [[database]] to the configuration", Code: fault.Usage}
 	}
-	if c.RecipientsFile == "" || c.SigningKey == "" {
-		return &fault.Error{What: "the configuration names no recipients or no signing key", Why: "keys.recipients_file or keys.signing_key is not set",
-			Left: "nothing was dumped or written", Do: "set both, or run pgvault init, which makes them", Code: fault.Usage}
-	}
-	if b.to, err = archive.LoadRecipients(c.RecipientsFile); err != nil {
+	if b.to, err = b.v.recipients(); err != nil {
 		return err
-	}
-	if len(b.to.Public) < 2 && !c.AllowOne {
-		return &fault.Error{What: "there is only one recipient", Why: "lose its key, and every archive is lost", Left: "nothing was dumped or written",
-			Do: "add a second to " + c.RecipientsFile + " (a key kept in a safe), or set keys.allow_one_recipient = true", Code: fault.Refused}
 	}
 	if b.signer, err = archive.LoadSigner(c.SigningKey); err != nil {
 		return err

@@ -22,11 +22,14 @@ type Kind string
 
 // The kinds of run.
 const (
-	KindBackup  Kind = "backup"
-	KindVerify  Kind = "verify"
-	KindRestore Kind = "restore"
-	KindCopy    Kind = "copy"
-	KindImport  Kind = "import"
+	KindBackup    Kind = "backup"
+	KindVerify    Kind = "verify"
+	KindRestore   Kind = "restore"
+	KindCopy      Kind = "copy"
+	KindSwitch    Kind = "switch"
+	KindImport    Kind = "import"
+	KindReseal    Kind = "reseal"
+	KindRetention Kind = "retention"
 )
 
 // Stage is one phase of a run, in the order of RunStarted.Stages.
@@ -47,6 +50,11 @@ const (
 	StageSettings  Stage = "settings"  // database settings and grants, ANALYZE
 	StageCompare   Stage = "compare"   // every table's rows and SHA-256
 	StageCopies    Stage = "copies"    // archives are brought to other places
+	StagePrepare   Stage = "prepare"   // switch: owner, settings and grants are carried over
+	StageSwitch    Stage = "switch"    // logins refused, sessions ended, both renamed, logins let in
+	StageAsk       Stage = "ask"       // both databases are asked a question
+	StageReseal    Stage = "reseal"    // archives are encrypted anew, and read back
+	StageRetention Stage = "retention" // archives are marked and removed, and marks taken away
 )
 
 // RunStarted is the first event of a run.
@@ -70,7 +78,7 @@ type StageStarted struct {
 type Progress struct {
 	Stage  Stage
 	Rows   int64 // rows passed in this stage
-	Bytes  int64 // uncompressed bytes passed in this stage; in StageCopies encrypted ones, of all places
+	Bytes  int64 // uncompressed bytes passed in this stage; in StageCopies and StageReseal encrypted ones, of all places
 	Stored int64 // encrypted bytes written (backup) or read so far
 	// RowsTotal and BytesTotal are exact when Estimate is empty, otherwise
 	// estimates with that basis, in words ("from the run of 2026-08-28").
@@ -221,8 +229,18 @@ type RunDone struct {
 	TablesTotal int
 	Differences []Difference
 	Places      []PlaceResult // copy, and backup: every place that copies went to
+	Retained    *Retained     // retention: what it did
 	Warnings    int
 	Err         error // nil when Result is ok
+}
+
+// Retained counts what a run of retention did with archives.
+type Retained struct {
+	Kept     int   `json:"kept"` // those that are there after it
+	Marked   int   `json:"marked"`
+	Unmarked int   `json:"unmarked"`
+	Gone     int   `json:"gone"`
+	Freed    int64 `json:"freed"` // bytes, in all places
 }
 
 // Difference is one thing that is not as the archive recorded it.

@@ -99,6 +99,7 @@ type (
 		Total       *int          `json:"tables_total,omitempty"`
 		Differences *[]Difference `json:"differences,omitempty"`
 		Places      []placeLine   `json:"places,omitempty"`
+		Retained    *Retained     `json:"retained,omitempty"`
 		Warnings    int           `json:"warnings"`
 		Error       *errorLine    `json:"error,omitempty"`
 	}
@@ -187,8 +188,8 @@ func lineOf(e Event) (any, error) {
 
 func lineOfDone(e RunDone) doneLine {
 	l := doneLine{kindOfLine: kindOfLine{eventSchema, "done"}, Kind: e.Kind, Result: e.Result, Exit: e.Exit, ID: e.ID, Database: e.Database, Target: e.Target,
-		Tables: e.Tables, Rows: e.Rows, Bytes: e.Bytes, Stored: e.Stored, Seconds: e.Seconds, Proof: e.Proof, Warnings: e.Warnings}
-	if e.Kind != KindBackup && e.Kind != KindCopy || e.TablesTotal > 0 || e.TablesEqual > 0 || len(e.Differences) > 0 {
+		Tables: e.Tables, Rows: e.Rows, Bytes: e.Bytes, Stored: e.Stored, Seconds: e.Seconds, Proof: e.Proof, Retained: e.Retained, Warnings: e.Warnings}
+	if e.Kind != KindBackup && e.Kind != KindCopy && e.Kind != KindReseal && e.Kind != KindRetention || e.TablesTotal > 0 || e.TablesEqual > 0 || len(e.Differences) > 0 {
 		differences := append([]Difference{}, e.Differences...)
 		l.Equal, l.Total, l.Differences = &e.TablesEqual, &e.TablesTotal, &differences
 	}
@@ -267,7 +268,7 @@ func progressOf(l progressLine) Progress {
 
 func doneOf(l doneLine) RunDone {
 	d := RunDone{Kind: l.Kind, Result: l.Result, Exit: l.Exit, ID: l.ID, Database: l.Database, Target: l.Target, Tables: l.Tables, Rows: l.Rows,
-		Bytes: l.Bytes, Stored: l.Stored, Seconds: l.Seconds, Proof: l.Proof, TablesEqual: orZero(l.Equal), TablesTotal: orZero(l.Total), Warnings: l.Warnings}
+		Bytes: l.Bytes, Stored: l.Stored, Seconds: l.Seconds, Proof: l.Proof, TablesEqual: orZero(l.Equal), TablesTotal: orZero(l.Total), Retained: l.Retained, Warnings: l.Warnings}
 	if l.Differences != nil && len(*l.Differences) > 0 {
 		d.Differences = *l.Differences
 	}

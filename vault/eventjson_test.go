@@ -27,8 +27,9 @@ func everyEvent() []Event {
 		PlaceDone{StageCopies, "s3", "ID", "shop", CopyStopped, 1, 2, false, 3.5, failed},
 		Notice{"warning", "look\nhere <&>  \u202e \x1b[2J", at},
 		StageDone{StageData, 1.25},
-		RunDone{KindVerify, ResultFailed, fault.Differs, "ID", "shop", "t", 1, 2, 3, 4, 5.5, ProofIntact, 6, 7, difference, []PlaceResult{{"s3", 1, 2, 3, 4, failed}, {"nas", 5, 0, 6, 7, nil}}, 8, failed},
+		RunDone{KindVerify, ResultFailed, fault.Differs, "ID", "shop", "t", 1, 2, 3, 4, 5.5, ProofIntact, 6, 7, difference, []PlaceResult{{"s3", 1, 2, 3, 4, failed}, {"nas", 5, 0, 6, 7, nil}}, nil, 8, failed},
 		RunDone{Kind: KindBackup, Result: ResultOK, TablesEqual: 3, TablesTotal: 3},
+		RunDone{Kind: KindRetention, Result: ResultOK, Retained: &Retained{Kept: 1, Marked: 2, Unmarked: 3, Gone: 4, Freed: 5}},
 		RunStarted{}, StageStarted{}, Progress{}, TableDone{}, PlaceDone{}, Notice{}, StageDone{}, RunDone{},
 	}
 }

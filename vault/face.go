@@ -3,6 +3,8 @@ package vault
 import (
 	"context"
 	"time"
+
+	"pgvault/vault/archive"
 )
 
 // Archive is one row of a listing.
@@ -35,7 +37,18 @@ type Archive struct {
 	Expires *time.Time    `json:"expires,omitempty"`
 	Proofs  []ProofRecord `json:"proofs,omitempty"`
 
-	mark    string    // of the original of an import, see archive.ImportMark
+	mark string // of the original of an import, see archive.ImportMark
+	// ResealedFrom is the archive of the same moment that this one was made
+	// from, for other recipients; empty: from a database.
+	ResealedFrom string `json:"resealed_from,omitempty"`
+	// ResealedAs is the good archive that was made from this one and has a copy
+	// wherever this one has one: the rules count that one instead.
+	ResealedAs string `json:"resealed_as,omitempty"`
+
+	resealed   time.Time // when it was made from ResealedFrom
+	fromDigest string    // of that one's manifest
+	keys       []archive.Recipient
+
 	digest  string    // SHA-256 of the manifest; empty: it could not be believed
 	locked  time.Time // as one place has it: before when it cannot be deleted
 	expires time.Time // what the place's own mark says; zero: there is none

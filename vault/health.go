@@ -60,8 +60,10 @@ func (v *Vault) facts(ctx context.Context, w *view, listErr error) (*healthFacts
 	f.idle, f.starter = v.idle(f.status)
 	f.places = v.placeHealth(ctx, w, listErr)
 	f.waiting = v.pendings()
+	f.retention = v.nextRetention(ctx, w, f.status)
 	f.keys, f.keysErr = v.recipientNames()
 	f.askState(v)
+	f.sheet = v.sheetState(ctx)
 	return f, ctx.Err()
 }
 

@@ -46,8 +46,10 @@ type Health struct {
 	At        time.Time        `json:"at"`
 	Databases []DatabaseHealth `json:"databases"` // worst first
 	Places    []PlaceHealth    `json:"places"`
-	Keys      []string         `json:"keys"`     // names of the recipients
-	KeyUsed   *time.Time       `json:"key_used"` // when a real identity last opened an archive
+	Keys      []string         `json:"keys"`                // names of the recipients
+	KeyUsed   *time.Time       `json:"key_used"`            // when a real identity last opened an archive
+	Retention *NextRetention   `json:"retention,omitempty"` // nil: not known
+	Sheet     SheetState       `json:"sheet"`
 	Warnings  []Explained      `json:"warnings"` // of the vault as a whole: nothing starts backups, one recipient, the trail is broken
 }
 
@@ -130,6 +132,11 @@ type Keeper interface {
 	// refuses it when the archives have changed meanwhile.
 	PlanDelete(ctx context.Context, id string) (*DeletePlan, error)
 	Delete(ctx context.Context, p *DeletePlan) error
+	// LookRetention is what plans of retention are made from, for any policy;
+	// what they do is a job, by RetentionPlan.Order. KeepMarked takes the mark
+	// of an archive away.
+	LookRetention(ctx context.Context) (*RetentionLook, error)
+	KeepMarked(ctx context.Context, id string) error
 	// Tables opens an archive's contents.
 	Tables(ctx context.Context, id string, ids Identities) ([]TableInfo, error)
 	// UnlockRequest gives the text to take to `pgvault unlock`; its answer

@@ -2,6 +2,8 @@ package vault
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -28,52 +30,103 @@ func (v *Vault) ApplyRetention(ctx context.Context, p *RetentionPlan, confirm in
 	if err := v.writable(); err != nil {
 		return err
 	}
-	vf, err := v.vaultFile(ctx, nil)
-	if err != nil {
+	began := false
+	done, kept, err := v.applyRetention(ctx, p.names, func(now *RetentionPlan) error {
+		err := p.unfit(now, confirm)
+		began = err == nil
 		return err
-	}
-	unlock, err := job.Lock(v.lockDir(), vf.ID[:12]+"-retention", "retention", "")
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	now, err := v.planRetention(ctx, p.names, nil)
-	if err != nil {
-		return err
-	}
-	if err := p.unfit(now, confirm); err != nil {
-		return err
-	}
-	done, err := v.takeSteps(ctx, now, tell)
-	if len(done) > 0 || err != nil {
-		what := "all"
-		if len(p.names) > 0 {
-			what = fmt.Sprint(len(p.names), " databases")
-		}
-		err = v.audited(ctx, "retention", what, done.String()+fmt.Sprintf(", kept %d", len(now.Verdicts)-done[retention.StepRemove]), err)
-	}
-	if err == nil {
-		v.rememberRetention(now)
+	}, tell)
+	if len(done) > 0 || began && err != nil {
+		err = v.audited(ctx, "retention", retainedWhat(p.names), done.String()+fmt.Sprintf(", kept %d", kept), err)
 	}
 	return err
 }
 
+// retainedWhat names what retention was of, for the audit trail.
+func retainedWhat(names []string) string {
+	switch len(names) {
+	case 0:
+		return "all"
+	case 1:
+		return names[0]
+	}
+	return fmt.Sprint(len(names), " databases")
+}
+
+// applyRetention decides from scratch, under the lock, and takes the steps
+// where unfit finds nothing against that plan. It gives how many archives are
+// kept.
+func (v *Vault) applyRetention(ctx context.Context, names []string, unfit func(now *RetentionPlan) error, tell func(Verdict)) (done taken, kept int, err error) {
+	vf, err := v.vaultFile(ctx, nil)
+	if err != nil {
+		return nil, 0, err
+	}
+	unlock, err := job.Lock(v.lockDir(), vf.ID[:12]+"-retention", "retention", "")
+	if err != nil {
+		return nil, 0, err
+	}
+	defer unlock()
+	now, err := v.planRetention(ctx, names, nil)
+	if err == nil {
+		err = unfit(now)
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	// Before: a run that is killed while it removes must not leave behind a
+	// memory of archives whose absence then looks like a listing cut short.
+	v.rememberRetention(now)
+	done, err = v.takeSteps(ctx, now, tell)
+	if err == nil {
+		v.finishKilled(ctx)
+	}
+	return done, len(now.Verdicts) - done[retention.StepRemove], err
+}
+
 // unfit is why the plan, which was confirmed with a number, is not applied.
 func (p *RetentionPlan) unfit(now *RetentionPlan, confirm int) error {
-	same := slices.EqualFunc(p.Verdicts, now.Verdicts, func(a, b Verdict) bool { return a.ID == b.ID && a.Database == b.Database && a.Step == b.Step })
+	return now.unfitFor(p.digest(), confirm)
+}
+
+// digest is a hash of what the plan does with each archive: two plans that
+// do the same have the same.
+func (p *RetentionPlan) digest() string {
+	h := sha256.New()
+	for _, v := range p.Verdicts {
+		fmt.Fprintf(h, "%q %q %s\n", v.Database, v.ID, v.Step)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// unfitFor is why the plan is not applied for who confirmed, with a number,
+// one with this digest.
+func (now *RetentionPlan) unfitFor(digest string, confirm int) error {
 	refused := func(what, why, do string) error {
 		return &fault.Error{Op: "retention", What: what, Why: why, Left: "nothing was marked or removed", Do: do, Code: fault.Refused}
 	}
 	switch {
 	case now.Refused != "" && !now.lost:
 		return refused("retention does nothing now", now.Refused, now.Do)
-	case !same:
+	case digest != now.digest():
 		return refused("the archives are not as the plan found them", "some were added, removed or pinned meanwhile", "look again: pgvault retention")
 	case confirm != now.Confirm():
 		return refused("the number does not confirm the plan", fmt.Sprintf("%d archives would be marked or removed, %d was typed", now.Confirm(), confirm),
 			fmt.Sprintf("pgvault retention --apply --confirm %d", now.Confirm()))
 	}
 	return nil
+}
+
+// finishKilled removes what runs that were killed left of archives that are
+// gone. What cannot be removed now is left to the next run.
+func (v *Vault) finishKilled(ctx context.Context) {
+	v.finishPending(ctx, "")
+	sites, err := v.sites()
+	if err != nil {
+		return
+	}
+	askEach(ctx, v, sites, verbWait, func(ctx context.Context, s site) (struct{}, error) {
+		return struct{}{}, v.sweepDeleted(ctx, s)
+	})
 }
 
 // taken counts the steps that were taken.

@@ -168,8 +168,14 @@ func leftAtFirst(k Kind) string {
 		return "no archive was made; all older ones are as they were"
 	case KindRestore:
 		return "nothing was made or changed"
+	case KindSwitch:
+		return "no name was changed, and who may log in is as it was"
+	case KindReseal:
+		return resealLeft
 	case KindCopy:
 		return "every copy that was there is as it was; nothing of a half copy is listed"
+	case KindRetention:
+		return "nothing was marked or removed"
 	}
 	return "the archive is as it was"
 }

@@ -24,6 +24,12 @@ type Order struct {
 	NoOwner     bool     `json:"no_owner,omitempty"`
 	CreateRoles bool     `json:"create_roles,omitempty"`
 	SkipCompare bool     `json:"skip_compare,omitempty"`
+
+	// Retention, as RetentionPlan.Order makes it: of which databases (none:
+	// all), the number that was typed, and what exactly it confirms.
+	Names   []string `json:"names,omitempty"`
+	Confirm int      `json:"confirm,omitempty"`
+	Plan    string   `json:"plan,omitempty"`
 }
 
 // Secrets go to a runner through a pipe. They are never written down, never
@@ -80,7 +86,7 @@ type Activity struct {
 	Seq    int64         `json:"seq"` // in the audit trail; 0 for what is not in it
 	At     time.Time     `json:"at"`
 	Took   time.Duration `json:"took,omitempty"` // 0: unknown, or still going on
-	Kind   string        `json:"kind"`           // backup, verify, restore, copy, pin, unpin, delete, settings, key, missed
+	Kind   string        `json:"kind"`           // backup, verify, restore, copy, retention, pin, unpin, delete, settings, key, missed
 	What   string        `json:"what"`           // "shop", "shop > shop_r", "keep daily 5 > 7"
 	Actor  Actor         `json:"actor"`
 	Result string        `json:"result"` // ok, failed, partial, cancelled, died, running, missed

@@ -46,6 +46,7 @@ type Manifest struct {
 	Warnings    int         `json:"warnings"`
 	Tags        []string    `json:"tags"`
 	Imported    *Imported   `json:"imported,omitempty"` // nil: a backup
+	Resealed    *Resealed   `json:"resealed,omitempty"` // of an archive made from another one's bytes for other recipients
 	Recipients  []Recipient `json:"recipients"`
 	Parts       []Part      `json:"parts"`
 }
@@ -180,6 +181,9 @@ func (m *Manifest) check() error {
 	}
 	if m.Sequence == 0 || len(m.Parts) == 0 || len(m.Parts) > maxParts {
 		return fmt.Errorf("no sequence number, or an absurd number of parts (%d)", len(m.Parts))
+	}
+	if err := m.Resealed.check(m.ID); err != nil {
+		return err
 	}
 	seen := map[string]bool{}
 	for _, p := range m.Parts {

@@ -11,6 +11,10 @@
 // failing backups uses up nothing. For the same reason "within" is measured
 // from the newest good archive, not from now.
 //
+// An archive that was resealed (encrypted anew for other recipients) fills no
+// rule while the good one made from it is there: that one stands for the same
+// dump, at the same place in the order.
+//
 // # What is never given up
 //
 // The newest good archive, the newest one proven by a restore, the newest good
@@ -63,6 +67,7 @@ type Archive struct {
 	OnlyIn   string    // the places, in words, where it is the newest good copy of its database
 	Imported bool      // made of a dump from elsewhere: its place is that of its date, whatever its Seq
 	Foreign  bool      // not signed by a trusted key: it is not this vault's to delete
+	Resealed string    // a good archive of the same dump that stands for it: it fills no rule
 
 	Marked    bool      // an earlier run found that no rule keeps it
 	NotBefore time.Time // and that it may be removed from then on
@@ -131,9 +136,9 @@ func sorted(now time.Time, archives []Archive) ([]Decision, error) {
 			return c
 		}
 		if a.Imported {
-			return cmp.Or(b.Time.Compare(a.Time), cmp.Compare(b.ID, a.ID))
+			return cmp.Or(b.Time.Compare(a.Time), cmp.Compare(min(len(a.Resealed), 1), min(len(b.Resealed), 1)), cmp.Compare(b.ID, a.ID))
 		}
-		return cmp.Or(cmp.Compare(b.Seq, a.Seq), b.Time.Compare(a.Time), cmp.Compare(b.ID, a.ID))
+		return cmp.Or(cmp.Compare(b.Seq, a.Seq), b.Time.Compare(a.Time), cmp.Compare(min(len(a.Resealed), 1), min(len(b.Resealed), 1)), cmp.Compare(b.ID, a.ID))
 	})
 	_ = byDatabase(all, func(_ string, list []Decision) error {
 		placeImports(list)
@@ -214,8 +219,9 @@ func decide(now time.Time, loc *time.Location, p Policy, list []Decision) error 
 	if loc == nil {
 		loc = time.UTC
 	}
-	first := slices.IndexFunc(list, func(d Decision) bool { return d.Good })
-	newest := slices.IndexFunc(list, func(d Decision) bool { return d.Good && !d.Imported })
+	double := doubles(list)
+	first := slices.IndexFunc(list, func(d Decision) bool { return d.Good && !double[d.ID] })
+	newest := slices.IndexFunc(list, func(d Decision) bool { return d.Good && !double[d.ID] && !d.Imported })
 	if newest < 0 {
 		newest = first
 	}
@@ -224,7 +230,7 @@ func decide(now time.Time, loc *time.Location, p Policy, list []Decision) error 
 	for i := range list {
 		d := &list[i]
 		keep := func(why string) { d.Keep, d.Reasons = true, append(d.Reasons, why) }
-		if d.Good {
+		if d.Good && !double[d.ID] {
 			for r := range rules {
 				if nth := rules[r].take(d.Time); nth > 0 {
 					keep(fmt.Sprintf("%s %d of %d", rules[r].name, nth, rules[r].want))
@@ -242,6 +248,8 @@ func decide(now time.Time, loc *time.Location, p Policy, list []Decision) error 
 		}
 		guard(now, d, keep)
 		switch {
+		case double[d.ID]:
+			d.Reasons = append(d.Reasons, "resealed as "+d.Resealed)
 		case d.Good && !d.Keep:
 			d.Reasons = append(d.Reasons, "no rule keeps it")
 		case d.Good:
@@ -256,6 +264,38 @@ func decide(now time.Time, loc *time.Location, p Policy, list []Decision) error 
 		}
 	}
 	return nil
+}
+
+// doubles are the good archives for which another one stands that is good
+// itself and for which none stands.
+func doubles(list []Decision) map[string]bool {
+	var out, good map[string]bool
+	var as map[string]string
+	for _, d := range list {
+		if d.Good && d.Resealed != "" {
+			if as == nil {
+				as, out, good = map[string]string{}, map[string]bool{}, map[string]bool{}
+			}
+			as[d.ID] = d.Resealed
+		}
+	}
+	if as == nil {
+		return nil
+	}
+	for _, d := range list {
+		good[d.ID] = d.Good
+	}
+	for id, next := range as {
+		for range as { // no more steps than there are, were it a circle
+			if good[next] && as[next] != "" {
+				next = as[next]
+			}
+		}
+		if good[next] && as[next] == "" {
+			out[id] = true
+		}
+	}
+	return out
 }
 
 // guard keeps what no policy may give up, whatever it says.
