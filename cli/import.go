@@ -119,6 +119,9 @@ func nothingToImport(plan *vault.ImportPlan) error {
 		return nil
 	}
 	f := refused[0]
+	if len(plan.Files) == 1 {
+		return &fault.Error{Op: "import", What: f.Name + " cannot be imported", Why: f.Why, Left: "nothing was imported", Do: f.Do, Code: f.Code()}
+	}
 	return &fault.Error{Op: "import", What: fmt.Sprintf("%d of %d files cannot be imported, and the others need not be", len(refused), len(plan.Files)),
 		Why: f.Name + ": " + f.Why, Left: "nothing was imported", Do: f.Do, Code: f.Code()}
 }

@@ -26,7 +26,7 @@ type GuestOptions struct {
 const (
 	guestRole   = "pgvault_import"
 	guestHub    = "pgvault_import_hub"
-	guestSchema = "pgvault_import"
+	guestSchema = "pgvault_import_setup" // not the role's name: a search_path may hold "$user"
 )
 
 // Guest is a role without superuser, and a database of its own, in a scratch
@@ -170,18 +170,20 @@ func (g *Guest) Close(ctx context.Context) {
 	}
 }
 
-// Guests tells whether a role is the one that dumps are restored as.
+// IsGuest tells whether a role is the one that dumps are restored as.
 func IsGuest(role string) bool { return role == guestRole }
 
 // refuseSuperuser is what to do where a dump needs more rights than a guest
 // has; see ImportFault.
 const refuseSuperuser = "If you made this dump yourself and trust it as you trust root, --superuser restores it as a superuser of the scratch server."
 
+const importDo = "Mend what is named above, or leave owners and grants out with --no-owner."
+
 // ImportFault says why a dump from elsewhere could not be restored: errors
 // are those of its statements.
 func ImportFault(what string, errors []string, cause error) error {
 	f := &fault.Error{Op: "import", What: what, Why: strings.Join(errors[:min(len(errors), 3)], "; "), Err: cause, Code: fault.Failed,
-		Left: "No archive was made; the original is as it was.", Do: "Mend what is named above, or leave owners and grants out with --no-owner."}
+		Left: "No archive was made; the original is as it was.", Do: importDo}
 	text := strings.Join(errors, "\n")
 	if strings.Contains(text, "permission denied") || strings.Contains(text, "must be superuser") || strings.Contains(text, "Must be superuser") || strings.Contains(text, "must be owner") {
 		f.Do = refuseSuperuser

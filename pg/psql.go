@@ -108,7 +108,12 @@ func scriptFault(lines []string, cause error) error {
 				all[0] += " (" + d + ")"
 			}
 		}
-		return ImportFault("line "+line+" of the script fails", all, cause)
+		err := ImportFault("line "+line+" of the script fails", all, cause)
+		if f := fault.As(err); f.Do == importDo {
+			f.Do = "Mend that line in a copy of the script."
+			return f
+		}
+		return err
 	}
 	return ImportFault("psql failed", []string{tail(lines[max(0, len(lines)-tailLines):], cause)}, cause)
 }

@@ -205,8 +205,8 @@ func TestImportRunsNothing(t *testing.T) {
 		"alter.sql":     "ALTER ROLE pgvault_import SUPERUSER;\n",
 		"system.sql":    "ALTER SYSTEM SET archive_command = 'touch " + mark + "';\n",
 		"event.sql":     "UPDATE pg_catalog.pg_authid SET rolsuper = true;\n",
-		"extension.sql": "INSERT INTO pgvault_import.extensions VALUES ('adminpack', '');\n",
-		"function.sql":  "CREATE OR REPLACE FUNCTION pgvault_import.schemas() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN END $$;\n",
+		"extension.sql": "INSERT INTO pgvault_import_setup.extensions VALUES ('adminpack', '');\n",
+		"function.sql":  "CREATE OR REPLACE FUNCTION pgvault_import_setup.schemas() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN END $$;\n",
 		"check.sql": "CREATE FUNCTION public.run(a text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN EXECUTE 'RESET ROLE'; EXECUTE format('COPY (SELECT 1) TO PROGRAM %L', a); RETURN true; END $$;\n" +
 			"CREATE TABLE public.t (a text CHECK (public.run(a)));\nCOPY public.t (a) FROM stdin;\ntouch " + mark + "\n\\.\n",
 	}
