@@ -160,12 +160,16 @@ func (t *textSink) done(e vault.RunDone) {
 	switch e.Kind {
 	case vault.KindBackup:
 		t.line("ok %s: %d tables, %d rows, %s in %s stored, proof: %s, %.1f s", e.ID, e.Tables, e.Rows, size(e.Bytes), size(e.Stored), e.Proof, e.Seconds)
+	case vault.KindImport:
+		t.line("ok %s: %s with the original, %d rows, %s in %s stored, proof: %s, %.1f s", e.ID, strings.TrimPrefix(equalText(e), ": "), e.Rows, size(e.Bytes), size(e.Stored), e.Proof, e.Seconds)
 	case vault.KindCopy:
 		t.line("%s", copied(e))
 	case vault.KindReseal:
 		t.line("ok %s sealed anew, %.1f s", size(e.Stored), e.Seconds)
 	case vault.KindVerify:
 		t.line("ok %s is %s%s, %.1f s", e.ID, e.Proof, equalText(e), e.Seconds)
+	case vault.KindSwitch:
+		t.line("ok %s: the names are as planned, %.1f s", safetext.Line(e.Database), e.Seconds)
 	case vault.KindRestore:
 		t.line("ok %s is restored%s, %.1f s", safetext.Line(e.Target), equalText(e), e.Seconds)
 	}

@@ -30,9 +30,12 @@ type backup struct {
 	to       *archive.Recipients
 	once     *archive.OneTime
 	programs pg.Programs
-	before   *Archive  // the newest archive of this database, nil for the first
-	listed   []Archive // those of this database, as found before the backup
-	like     *Archive  // the newest that is as whole as this one is to be, nil for none
+	server   pg.Settings // what is dumped,
+	source   string      // and which database there
+	imported *importing  // of an import, nil for a backup
+	before   *Archive    // the newest archive of this database, nil for the first
+	listed   []Archive   // those of this database, as found before the backup
+	like     *Archive    // the newest that is as whole as this one is to be, nil for none
 	numbers  numbering
 	reserved int64 // our sequence number, 0: none yet
 	snapshot *pg.Snapshot
@@ -49,7 +52,7 @@ func (v *Vault) Backup(ctx context.Context, o BackupOptions, sink Sink) error {
 	if err != nil {
 		return err
 	}
-	b := &backup{v: v, o: o, id: id, conf: v.c.Of(o.Database)}
+	b := &backup{v: v, o: o, id: id, conf: v.c.Of(o.Database), server: v.c.Server, source: o.Database}
 	stages := []Stage{StagePreflight, StageSnapshot, StageData, StageSeal}
 	if v.c.SelfCheck {
 		stages = append(stages, StageReadBack)
@@ -193,7 +196,7 @@ func (b *backup) openSnapshot(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if b.snapshot, err = pg.OpenSnapshot(ctx, b.v.c.Server, b.o.Database); err != nil {
+	if b.snapshot, err = pg.OpenSnapshot(ctx, b.server, b.source); err != nil {
 		return err
 	}
 	if b.catalog, err = b.snapshot.Catalog(ctx); err == nil {
@@ -246,7 +249,7 @@ func joinOIDs(oids []uint32) string {
 // seal writes globals and contents, then the signed manifest, last of all.
 func (b *backup) seal(ctx context.Context) error {
 	var parts []archive.Part
-	if g := b.v.c.Server.Globals; g == nil || *g {
+	if g := b.v.c.Server.Globals; b.imported == nil && (g == nil || *g) { // a scratch server has no roles to tell of
 		p, err := b.globals(ctx)
 		if err != nil {
 			return err
@@ -289,6 +292,9 @@ func (b *backup) fillManifest() {
 	m.Tags = append([]string{}, b.o.Tags...)
 	m.Recipients = b.to.Public
 	m.Warnings = len(b.contents.Warnings)
+	if b.imported != nil {
+		b.imported.mark(m)
+	}
 }
 
 func (b *backup) globals(ctx context.Context) (archive.Part, error) {

@@ -14,7 +14,7 @@ import (
 // first frame: 10 000 rows take some milliseconds, as JSON or gob twenty
 // times as long. Numbers are varints, a string that was there before is
 // written as its number. A file of another version is passed over.
-const listingMagic = "pgvault listing 4\n"
+const listingMagic = "pgvault listing 5\n"
 
 var errListing = errors.New("the remembered listing cannot be read")
 
@@ -27,6 +27,7 @@ func encodeListing(r *remembered) []byte {
 	e.text(r.trust)
 	e.flag(r.empty)
 	e.texts(r.rest)
+	e.number(int64(r.left))
 	e.number(int64(len(r.archives)))
 	for i := range r.archives {
 		e.text(r.prints[i])
@@ -51,6 +52,7 @@ func decodeListing(src []byte) (*remembered, error) {
 	r := &remembered{at: d.time(), vaultID: d.text(), trust: d.text()}
 	r.empty = d.number() == 1
 	r.rest = d.texts()
+	r.left = int(max(0, d.number()))
 	n := d.count()
 	if n > len(d.b)/rowAtLeast {
 		return nil, errListing
@@ -123,6 +125,11 @@ func (e *encoder) archive(a *Archive) {
 	e.texts(a.Tags)
 	e.time(a.locked)
 	e.time(a.expires)
+	e.flag(a.Imported != nil)
+	if a.Imported != nil {
+		e.time(*a.Imported)
+		e.text(a.mark)
+	}
 	e.time(a.resealed)
 	e.number(int64(len(a.keys)))
 	for _, k := range a.keys {
@@ -239,6 +246,10 @@ func (d *decoder) archive(a *Archive) {
 	a.Tags = d.texts()
 	a.locked = d.time()
 	a.expires = d.time()
+	if d.number() == 1 {
+		at := d.time()
+		a.Imported, a.mark = &at, d.text()
+	}
 	a.resealed = d.time()
 	if n := d.count(); n > 0 {
 		a.keys = make([]archive.Recipient, n)

@@ -26,6 +26,8 @@ const (
 	KindVerify  Kind = "verify"
 	KindRestore Kind = "restore"
 	KindCopy    Kind = "copy"
+	KindSwitch  Kind = "switch"
+	KindImport  Kind = "import"
 	KindReseal  Kind = "reseal"
 )
 
@@ -47,6 +49,9 @@ const (
 	StageSettings  Stage = "settings"  // database settings and grants, ANALYZE
 	StageCompare   Stage = "compare"   // every table's rows and SHA-256
 	StageCopies    Stage = "copies"    // archives are brought to other places
+	StagePrepare   Stage = "prepare"   // switch: owner, settings and grants are carried over
+	StageSwitch    Stage = "switch"    // logins refused, sessions ended, both renamed, logins let in
+	StageAsk       Stage = "ask"       // both databases are asked a question
 	StageReseal    Stage = "reseal"    // archives are encrypted anew, and read back
 )
 

@@ -29,11 +29,15 @@ type Archive struct {
 	DumpVersion   string   `json:"pg_dump_version"`
 	Warnings      int      `json:"warnings"`
 	Tags          []string `json:"tags,omitempty"`
+	// Imported is when a dump from elsewhere was made this archive; nil: it is
+	// a backup. Started and Finished are then that dump's date.
+	Imported *time.Time `json:"imported,omitempty"`
 	// Expires is from when on it may be removed, where no rule of retention
 	// kept it the last time; nil: it is not marked.
 	Expires *time.Time    `json:"expires,omitempty"`
 	Proofs  []ProofRecord `json:"proofs,omitempty"`
 
+	mark string // of the original of an import, see archive.ImportMark
 	// ResealedFrom is the archive of the same moment that this one was made
 	// from, for other recipients; empty: from a database.
 	ResealedFrom string `json:"resealed_from,omitempty"`

@@ -177,6 +177,10 @@ func (a *Archive) fill(m *archive.Manifest) {
 	a.Tables, a.Rows, a.Bytes, a.Stored = m.Tables, m.Rows, m.Bytes, m.Stored()
 	a.Seq, a.ServerVersion, a.DumpVersion = m.Sequence, m.Server, m.DumpVersion
 	a.Warnings, a.Tags = m.Warnings, m.Tags
+	if m.Imported != nil {
+		at := m.Imported.At
+		a.Imported, a.mark = &at, m.Imported.Mark
+	}
 	if m.Scope == "partial" {
 		a.State = "partial"
 	}

@@ -107,6 +107,8 @@ type Vault struct {
 
 	asked asked // requests to unlock that wait for an answer
 
+	onStatement func(sql string, done bool) // of a switch, see pg.Switcher; nil: nobody listens
+
 	sender  tell.Sender
 	started pingStart
 }

@@ -26,6 +26,7 @@ const (
 	ManifestNamespace = "pgvault-manifest@v1"
 	ProofNamespace    = "pgvault-proof@v1"
 	PinNamespace      = "pgvault-pin@v1"
+	ListingNamespace  = "pgvault-listing@v1"
 )
 
 // maxSignature bounds a detached signature.

@@ -65,6 +65,7 @@ type Archive struct {
 	InUse    bool      // a job reads it now
 	Locked   time.Time // before this moment its place lets nobody delete it; zero: not locked
 	OnlyIn   string    // the places, in words, where it is the newest good copy of its database
+	Imported bool      // made of a dump from elsewhere: its place is that of its date, whatever its Seq
 	Foreign  bool      // not signed by a trusted key: it is not this vault's to delete
 	Resealed string    // a good archive of the same dump that stands for it: it fills no rule
 
@@ -131,11 +132,46 @@ func sorted(now time.Time, archives []Archive) ([]Decision, error) {
 		all[i].Archive = a
 	}
 	slices.SortFunc(all, func(a, b Decision) int {
-		return cmp.Or(
-			cmp.Compare(a.Database, b.Database), cmp.Compare(b.Seq, a.Seq),
-			b.Time.Compare(a.Time), cmp.Compare(min(len(a.Resealed), 1), min(len(b.Resealed), 1)), cmp.Compare(b.ID, a.ID))
+		if c := cmp.Or(cmp.Compare(a.Database, b.Database), compareBool(a.Imported, b.Imported)); c != 0 {
+			return c
+		}
+		if a.Imported {
+			return cmp.Or(b.Time.Compare(a.Time), cmp.Compare(min(len(a.Resealed), 1), min(len(b.Resealed), 1)), cmp.Compare(b.ID, a.ID))
+		}
+		return cmp.Or(cmp.Compare(b.Seq, a.Seq), b.Time.Compare(a.Time), cmp.Compare(min(len(a.Resealed), 1), min(len(b.Resealed), 1)), cmp.Compare(b.ID, a.ID))
+	})
+	_ = byDatabase(all, func(_ string, list []Decision) error {
+		placeImports(list)
+		return nil
 	})
 	return all, plausible(now, all)
+}
+
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	}
+	return 1
+}
+
+// placeImports puts the imported archives of one database, which follow its
+// backups, among those: each before the first backup that is older than it.
+func placeImports(list []Decision) {
+	n := slices.IndexFunc(list, func(d Decision) bool { return d.Imported })
+	if n <= 0 {
+		return
+	}
+	backups, imports := slices.Clone(list[:n]), slices.Clone(list[n:])
+	for i := range list {
+		if len(backups) == 0 || len(imports) > 0 && imports[0].Time.After(backups[0].Time) {
+			list[i], imports = imports[0], imports[1:]
+		} else {
+			list[i], backups = backups[0], backups[1:]
+		}
+	}
 }
 
 // byDatabase calls do with the decisions of each database, and joins what
@@ -184,7 +220,11 @@ func decide(now time.Time, loc *time.Location, p Policy, list []Decision) error 
 		loc = time.UTC
 	}
 	double := doubles(list)
-	newest := slices.IndexFunc(list, func(d Decision) bool { return d.Good && !double[d.ID] })
+	first := slices.IndexFunc(list, func(d Decision) bool { return d.Good && !double[d.ID] })
+	newest := slices.IndexFunc(list, func(d Decision) bool { return d.Good && !double[d.ID] && !d.Imported })
+	if newest < 0 {
+		newest = first
+	}
 	proven := slices.IndexFunc(list, func(d Decision) bool { return d.Good && d.Proven })
 	rules := p.rules(loc)
 	for i := range list {
@@ -196,11 +236,11 @@ func decide(now time.Time, loc *time.Location, p Policy, list []Decision) error 
 					keep(fmt.Sprintf("%s %d of %d", rules[r].name, nth, rules[r].want))
 				}
 			}
-			if p.Within > 0 && !d.Time.Before(list[newest].Time.Add(-p.Within)) {
+			if p.Within > 0 && !d.Time.Before(list[first].Time.Add(-p.Within)) {
 				keep("within " + span(p.Within))
 			}
 		}
-		if i == newest {
+		if i == newest || i == first {
 			keep("newest good")
 		}
 		if i == proven {
