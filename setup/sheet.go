@@ -1,6 +1,7 @@
 package setup
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path"
@@ -120,6 +121,27 @@ func (s *Sheet) withStock(f *vault.SheetFacts) error {
 // Blanks is the line of the sheet in which a person fills in what it cannot
 // know.
 const Blanks = "KEY=/path/of/key.txt DB=database ID=20260101T000000Z-0000 NEWDB=name"
+
+// sheetSection is the Setup page's row of the recovery sheet.
+func sheetSection(ctx context.Context, v vault.Desk) Section {
+	const name, remedy = "Recovery sheet", "pgvault recovery-sheet, and put the page where it is found when this machine is gone"
+	h, found := v.(healthOf)
+	if !found {
+		return section(name, "[vault]", "not known without a vault", "", nil)
+	}
+	health, err := h.Health(ctx)
+	switch {
+	case err != nil:
+		return section(name, "[vault]", "not known now", "not known", []vault.Check{note("", "whether it was printed is not known: %v", err)})
+	case health.Sheet.PrintedAt == nil:
+		return section(name, "[vault]", "never printed", "never printed", []vault.Check{note(remedy, "no recovery sheet was printed on this host yet")})
+	}
+	printed := "printed " + health.Sheet.PrintedAt.UTC().Format(time.DateOnly)
+	if len(health.Sheet.Changed) == 0 {
+		return section(name, "[vault]", printed+", still true", "", []vault.Check{ok("what it says is what the vault is")})
+	}
+	return section(name, "[vault]", printed+", no longer true", "changed", []vault.Check{note(remedy, "since then: %s", strings.Join(health.Sheet.Changed, "; "))})
+}
 
 // fetchLines are the commands that list a place and bring one archive's
 // folder here, with the programs that people have for such a place.
