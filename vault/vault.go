@@ -93,6 +93,7 @@ type Vault struct {
 	c      Config
 	now    func() time.Time
 	random io.Reader
+	free   func(dir string) (int64, error) // of a folder of this host; nil: as the system says
 
 	mu    sync.Mutex
 	vf    *archive.VaultFile
