@@ -87,6 +87,7 @@ func (p *program) configCheck(cmd *cobra.Command, _ []string) error {
 		_, err := setup.OpenPlace(cmd.Context(), place, config.StateDir(s.conf.File))
 		report("place", err, placeDoes(s.conf, place))
 	}
+	p.checkDrill(s.conf, report)
 	p.checkTell(s.conf, report)
 	p.checkServer(cmd, s.conf, report)
 	return first

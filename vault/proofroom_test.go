@@ -130,18 +130,37 @@ func TestNoRoomToProve(t *testing.T) {
 	}
 }
 
-// TestBackupThatDoesNotComeBack: exit 5 and a failed proof; the archive stays,
-// and Health says so.
+// TestBackupThatDoesNotComeBack: exit 5 and a failed proof, the archive stays.
+// The pg_restore of this host loses a row.
 func TestBackupThatDoesNotComeBack(t *testing.T) {
 	w := provingWorld(t, "proof_bad")
-	// What the dump holds is not what a server makes of it: a trigger on the
-	// way in changes rows, which pg_dump's order does not let happen, but a
-	// default operator of a changed type would. Here the search path does: the
-	// check function is replaced by the restore's own session.
-	sql(t, "proof_bad", "CREATE TABLE s (v float8)", "INSERT INTO s VALUES (0.1::float8 + 0.2::float8)",
-		"ALTER DATABASE proof_bad SET extra_float_digits = -10")
+	sql(t, "proof_bad", "ALTER TABLE t ADD PRIMARY KEY (v)")
+	w.conf.Server.BinDir = programFolder(t, `exec REAL "$@"`)
+	path := filepath.Join(cluster.BinDir, "pg_restore")
+	script := "#!/bin/sh\n'" + path + "' \"$@\" || exit\n[ \"$1\" = --version ] || '" + filepath.Join(cluster.BinDir, "psql") + "' -qXd pgvault_scratch -c 'DELETE FROM t WHERE v = 7' >/dev/null 2>&1\nexit 0\n"
+	for _, dir := range []string{w.conf.Server.BinDir, filepath.Dir(w.conf.Server.BinDir)} { // the server's user enters them
+		if err := os.Chmod(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"initdb", "postgres"} {
+		if err := os.Symlink(filepath.Join(cluster.BinDir, name), filepath.Join(w.conf.Server.BinDir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(w.conf.Server.BinDir, "pg_restore"), []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	p := w.backup(BackupOptions{Database: "proof_bad"})
-	t.Logf("%v %+v", p.err, p.done.Differences)
+	p.failed(t, fault.Differs)
+	a := w.list()[0]
+	last := a.Proofs[len(a.Proofs)-1]
+	if last.Level != ProofRestored || last.Result != "failed" || last.Key != archive.OneTimeName || len(p.done.Differences) != 1 || p.done.Differences[0].RowsFound != 99 {
+		t.Errorf("%+v, %+v", a.Proofs, p.done.Differences)
+	}
+	if s := w.status(t, "proof_bad"); s.State != "failed" || s.ProvenAt != nil {
+		t.Errorf("status: %+v", s)
+	}
 }
 
 // TestOneProofAtATime: the second waits for its turn, and can be cancelled
