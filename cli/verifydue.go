@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strings"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 
@@ -84,20 +83,21 @@ func (p *program) drillIdentity(d config.Drill) error {
 		return &fault.Error{What: "the drill's key " + d.Identity + " is a credential of its service", Why: "CREDENTIALS_DIRECTORY is not set: systemd did not start this", Left: "nothing was started",
 			Do: "systemctl start pgvault-drill.service, or give a key with -i", Code: fault.NoKey}
 	}
-	if err := privateFile(path); err != nil {
+	if err := privateFile(path, d.Credential() != ""); err != nil {
 		return err
 	}
 	p.identities = []string{path}
 	return nil
 }
 
-// privateFile refuses a key that others can read.
-func privateFile(path string) error {
+// privateFile refuses a key that others can read. Who can read a credential of
+// its service, systemd sees to.
+func privateFile(path string, credential bool) error {
 	fi, err := os.Stat(path)
 	switch {
 	case err != nil:
 		return &fault.Error{What: "the drill's key cannot be read", Why: err.Error(), Left: "nothing was started", Do: "check drill.identity", Code: fault.NoKey, Err: err}
-	case fi.Mode().Perm()&0o077 != 0 && !strings.HasPrefix(path, os.Getenv("CREDENTIALS_DIRECTORY")+"/") || !fi.Mode().IsRegular():
+	case !credential && fi.Mode().Perm()&0o077 != 0:
 		return &fault.Error{What: "others can read the drill's key " + path, Why: fmt.Sprintf("its mode is %04o; it opens every archive", fi.Mode().Perm()), Left: "nothing was started",
 			Do: "chmod 600 " + safetext.Word(path) + ", and ask who may have read it", Code: fault.Refused}
 	}
@@ -145,7 +145,7 @@ func (p *program) checkDrill(conf *config.Config, report func(string, error, str
 	}
 	var err error
 	if path := d.IdentityFile(os.Getenv("CREDENTIALS_DIRECTORY")); path != "" {
-		err = privateFile(path)
+		err = privateFile(path, d.Credential() != "")
 	}
 	report("drill", err, ok)
 	if len(conf.Schedules()) > 0 {
