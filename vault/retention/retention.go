@@ -63,6 +63,8 @@ type Archive struct {
 	OnlyIn   string    // the places, in words, where it is the newest good copy of its database
 	Foreign  bool      // not signed by a trusted key: it is not this vault's to delete
 
+	Ref int // for who asks: the rules do not look at it
+
 	Marked    bool      // an earlier run found that no rule keeps it
 	NotBefore time.Time // and that it may be removed from then on
 }
