@@ -3,6 +3,8 @@ package vault
 import (
 	"context"
 	"time"
+
+	"pgvault/vault/archive"
 )
 
 // Archive is one row of a listing.
@@ -27,10 +29,25 @@ type Archive struct {
 	DumpVersion   string   `json:"pg_dump_version"`
 	Warnings      int      `json:"warnings"`
 	Tags          []string `json:"tags,omitempty"`
+	// Imported is when a dump from elsewhere was made this archive; nil: it is
+	// a backup. Started and Finished are then that dump's date.
+	Imported *time.Time `json:"imported,omitempty"`
 	// Expires is from when on it may be removed, where no rule of retention
 	// kept it the last time; nil: it is not marked.
 	Expires *time.Time    `json:"expires,omitempty"`
 	Proofs  []ProofRecord `json:"proofs,omitempty"`
+
+	mark string // of the original of an import, see archive.ImportMark
+	// ResealedFrom is the archive of the same moment that this one was made
+	// from, for other recipients; empty: from a database.
+	ResealedFrom string `json:"resealed_from,omitempty"`
+	// ResealedAs is the good archive that was made from this one and has a copy
+	// wherever this one has one: the rules count that one instead.
+	ResealedAs string `json:"resealed_as,omitempty"`
+
+	resealed   time.Time // when it was made from ResealedFrom
+	fromDigest string    // of that one's manifest
+	keys       []archive.Recipient
 
 	digest  string    // SHA-256 of the manifest; empty: it could not be believed
 	locked  time.Time // as one place has it: before when it cannot be deleted

@@ -63,6 +63,7 @@ func (v *Vault) facts(ctx context.Context, w *view, listErr error) (*healthFacts
 	f.retention = v.nextRetention(ctx, w, f.status)
 	f.keys, f.keysErr = v.recipientNames()
 	f.askState(v)
+	f.sheet = v.sheetState(ctx)
 	return f, ctx.Err()
 }
 

@@ -49,7 +49,8 @@ type Health struct {
 	Keys      []string         `json:"keys"`                // names of the recipients
 	KeyUsed   *time.Time       `json:"key_used"`            // when a real identity last opened an archive
 	Retention *NextRetention   `json:"retention,omitempty"` // nil: not known
-	Warnings  []Explained      `json:"warnings"`            // of the vault as a whole: nothing starts backups, one recipient, the trail is broken
+	Sheet     SheetState       `json:"sheet"`
+	Warnings  []Explained      `json:"warnings"` // of the vault as a whole: nothing starts backups, one recipient, the trail is broken
 }
 
 // AtRisk counts the databases that could lose more than is allowed. A
