@@ -39,8 +39,10 @@ var rooms = []room{
 
 	{"guide", []string{"vault", "vault/archive", "config", "fault", "safetext"},
 		"a guide is data and logic: it knows neither terminal nor server, and both faces show it"},
-	{"vault", []string{"vault/schedule", "vault/archive", "vault/replicate", "vault/store/...", "vault/retention", "vault/job", "vault/tell", "pg/...", "fault", "safetext"},
+	{"vault", []string{"vault/schedule", "vault/archive", "vault/replicate", "vault/store/...", "vault/retention", "vault/foreign", "vault/job", "vault/tell", "pg/...", "fault", "safetext"},
 		"the vault brings server, archive and place together and knows no face"},
+	{"vault/foreign", []string{"pg/dumpfile", "fault", "safetext"},
+		"what a dump from elsewhere is, told from its bytes alone: no server, no vault, nothing is run"},
 	{"vault/archive", []string{"vault/store", "fault", "safetext"},
 		"the format knows nothing of servers, nor of what is done with an archive"},
 	{"vault/replicate", []string{"vault/archive", "vault/store", "fault", "safetext"},

@@ -225,7 +225,7 @@ func cmdLines(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("%d lines of the type done, the last line is of type %v", done, last["type"])
 	}
 	keys := doneKeys
-	if args[0] != "backup" && args[0] != "copy" {
+	if args[0] != "backup" && args[0] != "copy" && args[0] != "reseal" {
 		keys = append(slices.Clone(doneKeys), compared...)
 	}
 	for _, k := range keys {

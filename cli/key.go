@@ -11,7 +11,7 @@ import (
 )
 
 func (p *program) keyCmd() *cobra.Command {
-	cmd := &cobra.Command{Use: "key", Short: "Prove that a key which is held opens the archives", Args: usageArgs(cobra.NoArgs), RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
+	cmd := &cobra.Command{Use: "key", Short: "Make, list, add, retire and try keys; encrypt archives anew to other keys", Args: usageArgs(cobra.NoArgs), RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	latest := 0
 	drill := &cobra.Command{
 		Use:   "drill -i KEY [DB...]",
@@ -29,7 +29,7 @@ func (p *program) keyCmd() *cobra.Command {
 	}
 	drill.Flags().IntVar(&latest, "latest", 0, "of each database only the newest so many archives; 0 is all")
 	drill.Flags().BoolVar(&p.json, "json", false, "one JSON document")
-	cmd.AddCommand(drill)
+	cmd.AddCommand(p.keyNewCmd(), p.keyListCmd(), p.keyAddCmd(), p.keyRetireCmd(), p.keyResealCmd(), drill)
 	return cmd
 }
 

@@ -58,7 +58,7 @@ func (p *program) open() (*session, error) {
 func (p *program) vaultConfig(conf *config.Config) vault.Config {
 	c := vault.Config{
 		Name: conf.Vault.Name, Label: conf.Vault.Label, Version: Version, Server: conf.Server,
-		Zone: conf.Vault.Location(), StateDir: config.StateDir(conf.File), ReadOnly: p.readOnly, Runner: p.runner(),
+		Zone: conf.Vault.Location(), StateDir: config.StateDir(conf.File), File: conf.File, ReadOnly: p.readOnly, Runner: p.runner(),
 		RecipientsFile: conf.Keys.RecipientsFile, AllowOne: conf.Keys.AllowOneRecipient,
 		SigningKey: conf.Keys.SigningKey, TrustedSigners: conf.Keys.TrustedSigners, SelfCheck: conf.Keys.SelfCheck,
 		DrillEvery: conf.Keys.DrillEvery,
@@ -78,7 +78,7 @@ func (p *program) vaultConfig(conf *config.Config) vault.Config {
 		}
 	}
 	for _, place := range conf.Places {
-		at := vault.Place{Name: place.Name, ReadBack: vault.ReadBack(place.ReadBack), MinFree: int64(place.MinFree)}
+		at := vault.Place{Name: place.Name, URL: place.URL, ReadBack: vault.ReadBack(place.ReadBack), MinFree: int64(place.MinFree)}
 		at.Store, at.Err = setup.OpenPlace(context.Background(), place, c.StateDir)
 		c.Places = append(c.Places, at)
 	}

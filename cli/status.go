@@ -85,6 +85,7 @@ func (p *program) status(ctx context.Context, names []string) error {
 	} else {
 		err = p.printStatus(list)
 		p.printExplained(list, h.Warnings)
+		p.printSheet(h)
 	}
 	if err == nil && attention {
 		return &exitCode{fault.Attention}
@@ -140,6 +141,15 @@ func (p *program) printExplained(list []vault.DatabaseHealth, warnings []vault.E
 	for _, w := range warnings {
 		p.printFour("! "+w.What, vault.Explained{Why: w.Why, Left: w.Left, Do: w.Do})
 	}
+}
+
+// printSheet says in one quiet line that a vault with archives has no recovery
+// sheet.
+func (p *program) printSheet(h *vault.Health) {
+	if p.plain || p.quiet || h.Sheet.PrintedAt != nil || !slices.ContainsFunc(h.Databases, func(d vault.DatabaseHealth) bool { return d.Archives > 0 }) {
+		return
+	}
+	fmt.Fprintln(p.stdout, "\nno recovery sheet was printed yet: pgvault recovery-sheet")
 }
 
 func (p *program) printFour(title string, e vault.Explained) {

@@ -38,6 +38,10 @@ func (t *textSink) sink(e vault.Event) {
 			t.line("copy of all that is missing")
 			break
 		}
+		if e.Kind == vault.KindReseal && e.ID == "" {
+			t.line("reseal of several archives")
+			break
+		}
 		t.line("%s of %s, %s", e.Kind, safetext.Line(e.Database), safetext.Line(e.ID))
 	case vault.StageStarted:
 		t.stage, t.since, t.printed, t.tenth = e.Stage, e.At, e.At, 0
@@ -92,6 +96,8 @@ func (t *textSink) progress(e vault.Progress) {
 	tenth := int64(0)
 	if e.RowsTotal > 0 {
 		tenth = e.Rows * 10 / e.RowsTotal
+	} else if e.Stage == vault.StageReseal && e.BytesTotal > 0 {
+		tenth = e.Bytes * 10 / e.BytesTotal
 	}
 	if tenth > t.tenth || e.At.Sub(t.printed) >= 30*time.Second {
 		t.tenth, t.printed = tenth, e.At
@@ -116,7 +122,10 @@ func progressText(e vault.Progress) string {
 	} else if e.Rows > 0 {
 		parts = append(parts, fmt.Sprintf("%d rows", e.Rows))
 	}
-	if e.Bytes > 0 {
+	switch {
+	case e.Stage == vault.StageReseal && e.BytesTotal > 0: // read, and read back
+		parts = append(parts, fmt.Sprintf("%d %%", min(99, e.Bytes*100/e.BytesTotal)), size(e.Bytes)+" of "+size(e.BytesTotal))
+	case e.Bytes > 0:
 		parts = append(parts, size(e.Bytes))
 	}
 	if e.Tables > 0 {
@@ -151,10 +160,16 @@ func (t *textSink) done(e vault.RunDone) {
 	switch e.Kind {
 	case vault.KindBackup:
 		t.line("ok %s: %d tables, %d rows, %s in %s stored, proof: %s, %.1f s", e.ID, e.Tables, e.Rows, size(e.Bytes), size(e.Stored), e.Proof, e.Seconds)
+	case vault.KindImport:
+		t.line("ok %s: %s with the original, %d rows, %s in %s stored, proof: %s, %.1f s", e.ID, strings.TrimPrefix(equalText(e), ": "), e.Rows, size(e.Bytes), size(e.Stored), e.Proof, e.Seconds)
 	case vault.KindCopy:
 		t.line("%s", copied(e))
+	case vault.KindReseal:
+		t.line("ok %s sealed anew, %.1f s", size(e.Stored), e.Seconds)
 	case vault.KindVerify:
 		t.line("ok %s is %s%s, %.1f s", e.ID, e.Proof, equalText(e), e.Seconds)
+	case vault.KindSwitch:
+		t.line("ok %s: the names are as planned, %.1f s", safetext.Line(e.Database), e.Seconds)
 	case vault.KindRestore:
 		t.line("ok %s is restored%s, %.1f s", safetext.Line(e.Target), equalText(e), e.Seconds)
 	}

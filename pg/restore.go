@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"pgvault/fault"
+	"pgvault/pg/internal/child"
 )
 
 // RestoreOptions say what pg_restore loads from where.
@@ -25,6 +26,10 @@ type RestoreOptions struct {
 	// Stdin is read instead of TOC: the same followed by data blocks. Its
 	// Read must return in the end; RunRestore waits for it.
 	Stdin io.Reader
+	// Folder is a dump in directory format, read instead of TOC and Stdin.
+	Folder string
+	// Format is "custom", "tar" or "directory"; empty: custom.
+	Format string
 	// IDs are the dump ids to restore, in this order; nil: all.
 	IDs []int
 	// NoOwner leaves out owners and grants: all belongs to the role that
@@ -47,38 +52,27 @@ func RunRestore(ctx context.Context, s Settings, p Programs, o RestoreOptions, l
 	if err != nil {
 		return nil, err
 	}
-	var feed *os.File
+	var feedTo *os.File
 	if o.Stdin != nil {
 		r, w, err := os.Pipe()
 		if err != nil {
 			return nil, err
 		}
 		defer r.Close()
-		cmd.Stdin, feed = r, w
+		cmd.Stdin, feedTo = r, w
 	}
 	proc, lines, err := startTalking(ctx, cmd, line)
 	if err != nil {
-		if feed != nil {
-			feed.Close()
+		if feedTo != nil {
+			feedTo.Close()
 		}
 		return nil, &fault.Error{Op: "restore", What: "pg_restore does not start", Why: err.Error(), Err: err,
 			Left: "Nothing was changed.", Do: "See that " + p.Restore + " can be run."}
 	}
 	var feedErr error
-	if feed != nil {
+	if feedTo != nil {
 		cmd.Stdin.(*os.File).Close() // or the feed would never see that pg_restore has gone
-		fed := make(chan error, 1)
-		go func() { fed <- feedInto(feed, o.Stdin) }()
-		select {
-		case <-proc.Done():
-			feed.Close() // it needs no more
-			feedErr = <-fed
-		case feedErr = <-fed:
-			if feedErr != nil {
-				proc.Kill() // a stream that breaks off must not pass for its end
-			}
-			feed.Close()
-		}
+		feedErr = feed(proc, feedTo, o.Stdin)
 	}
 	waitErr := proc.Wait()
 	lines.Wait()
@@ -107,6 +101,24 @@ func RunRestore(ctx context.Context, s Settings, p Programs, o RestoreOptions, l
 	return ignored, f
 }
 
+// feed gives r to a child until it has it all, or ends by itself, and gives
+// an error of reading r.
+func feed(proc *child.Process, w *os.File, r io.Reader) error {
+	fed := make(chan error, 1)
+	go func() { fed <- feedInto(w, r) }()
+	select {
+	case <-proc.Done():
+		w.Close() // it needs no more
+		return <-fed
+	case err := <-fed:
+		if err != nil {
+			proc.Kill() // a stream that breaks off must not pass for its end
+		}
+		w.Close()
+		return err
+	}
+}
+
 // feedInto copies the stream into pg_restore and gives an error of reading it.
 // That pg_restore stops to read is none: its exit status tells.
 func feedInto(w *os.File, r io.Reader) error {
@@ -131,14 +143,23 @@ func (e *readErrors) Read(p []byte) (int, error) {
 
 // restoreCommand makes the command and the files in memory that it reads.
 func restoreCommand(s Settings, p Programs, o RestoreOptions) (cmd *exec.Cmd, files []*os.File, err error) {
-	if o.Database == "" || (o.TOC == nil) == (o.Stdin == nil) {
-		return nil, nil, errors.New("RunRestore: a database and one of TOC and Stdin are needed")
+	sources := 0
+	for _, given := range []bool{o.TOC != nil, o.Stdin != nil, o.Folder != ""} {
+		if given {
+			sources++
+		}
+	}
+	if o.Database == "" || sources != 1 {
+		return nil, nil, errors.New("RunRestore: a database and one of TOC, Stdin and Folder are needed")
 	}
 	target, err := s.targetArg(o.Database)
 	if err != nil {
 		return nil, nil, err
 	}
-	args := []string{"--no-password", "--format=custom", target}
+	if o.Format == "" {
+		o.Format = "custom"
+	}
+	args := []string{"--no-password", "--format=" + o.Format, target}
 	if o.Section != "" {
 		args = append(args, "--section="+o.Section)
 	}
@@ -176,6 +197,9 @@ func restoreCommand(s Settings, p Programs, o RestoreOptions) (cmd *exec.Cmd, fi
 			return nil, files, err
 		}
 		args = append(args, childPath(len(files)-1))
+	}
+	if o.Folder != "" {
+		args = append(args, o.Folder)
 	}
 	cmd = exec.Command(p.Restore, args...)
 	cmd.ExtraFiles = files

@@ -308,11 +308,18 @@ func healthFoot(e env) []string {
 }
 
 func placeLine(e env, p vault.PlaceHealth) string {
-	name := e.th.text(p.Name) + " " + e.th.text(strings.TrimPrefix(p.URL, "file:"))
+	name := e.th.text(p.Name) + " " + e.th.text(shortAddress(p.URL))
 	if p.State != "ok" {
 		return name + "   ! " + e.th.text(p.Text)
 	}
 	return name + "   " + e.th.text(p.Text)
+}
+
+// shortAddress is a place's address without what tells only programs how to
+// reach it.
+func shortAddress(url string) string {
+	short, _, _ := strings.Cut(strings.TrimPrefix(url, "file:"), "?")
+	return short
 }
 
 func keysLine(e env, h *vault.Health) string {

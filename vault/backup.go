@@ -30,9 +30,12 @@ type backup struct {
 	to       *archive.Recipients
 	once     *archive.OneTime
 	programs pg.Programs
-	before   *Archive  // the newest archive of this database, nil for the first
-	listed   []Archive // those of this database, as found before the backup
-	like     *Archive  // the newest that is as whole as this one is to be, nil for none
+	server   pg.Settings // what is dumped,
+	source   string      // and which database there
+	imported *importing  // of an import, nil for a backup
+	before   *Archive    // the newest archive of this database, nil for the first
+	listed   []Archive   // those of this database, as found before the backup
+	like     *Archive    // the newest that is as whole as this one is to be, nil for none
 	numbers  numbering
 	reserved int64 // our sequence number, 0: none yet
 	snapshot *pg.Snapshot
@@ -49,7 +52,7 @@ func (v *Vault) Backup(ctx context.Context, o BackupOptions, sink Sink) error {
 	if err != nil {
 		return err
 	}
-	b := &backup{v: v, o: o, id: id, conf: v.c.Of(o.Database)}
+	b := &backup{v: v, o: o, id: id, conf: v.c.Of(o.Database), server: v.c.Server, source: o.Database}
 	stages := []Stage{StagePreflight, StageSnapshot, StageData, StageSeal}
 	if v.c.SelfCheck {
 		stages = append(stages, StageReadBack)
@@ -133,16 +136,8 @@ func (b *backup) openKeys(ctx context.Context) (err error) {
 	if b.o.Database == "" || !utf8.ValidString(b.o.Database) {
 		return &fault.Error{What: "no database was named, or its name is not UTF-8", Left: "nothing was started", Do: "name one, or add a [[database]] to the configuration", Code: fault.Usage}
 	}
-	if c.RecipientsFile == "" || c.SigningKey == "" {
-		return &fault.Error{What: "the configuration names no recipients or no signing key", Why: "keys.recipients_file or keys.signing_key is not set",
-			Left: "nothing was dumped or written", Do: "set both, or run pgvault init, which makes them", Code: fault.Usage}
-	}
-	if b.to, err = archive.LoadRecipients(c.RecipientsFile); err != nil {
+	if b.to, err = b.v.recipients(); err != nil {
 		return err
-	}
-	if len(b.to.Public) < 2 && !c.AllowOne {
-		return &fault.Error{What: "there is only one recipient", Why: "lose its key, and every archive is lost", Left: "nothing was dumped or written",
-			Do: "add a second to " + c.RecipientsFile + " (a key kept in a safe), or set keys.allow_one_recipient = true", Code: fault.Refused}
 	}
 	if b.signer, err = archive.LoadSigner(c.SigningKey); err != nil {
 		return err
@@ -201,7 +196,7 @@ func (b *backup) openSnapshot(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if b.snapshot, err = pg.OpenSnapshot(ctx, b.v.c.Server, b.o.Database); err != nil {
+	if b.snapshot, err = pg.OpenSnapshot(ctx, b.server, b.source); err != nil {
 		return err
 	}
 	if b.catalog, err = b.snapshot.Catalog(ctx); err == nil {
@@ -254,7 +249,7 @@ func joinOIDs(oids []uint32) string {
 // seal writes globals and contents, then the signed manifest, last of all.
 func (b *backup) seal(ctx context.Context) error {
 	var parts []archive.Part
-	if g := b.v.c.Server.Globals; g == nil || *g {
+	if g := b.v.c.Server.Globals; b.imported == nil && (g == nil || *g) { // a scratch server has no roles to tell of
 		p, err := b.globals(ctx)
 		if err != nil {
 			return err
@@ -297,6 +292,9 @@ func (b *backup) fillManifest() {
 	m.Tags = append([]string{}, b.o.Tags...)
 	m.Recipients = b.to.Public
 	m.Warnings = len(b.contents.Warnings)
+	if b.imported != nil {
+		b.imported.mark(m)
+	}
 }
 
 func (b *backup) globals(ctx context.Context) (archive.Part, error) {

@@ -41,6 +41,7 @@ type remembered struct {
 	archives []Archive // newest first, as this place has them: without Copies
 	prints   []string  // of each archive's folder when it was described; empty: describe it again
 	rest     []string  // database/id of folders without a manifest, sorted
+	left     int       // of how many archives the listing tells that lies in the place itself
 }
 
 // Listing gives the archives, newest first: with fresh false at once, as

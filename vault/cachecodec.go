@@ -6,13 +6,15 @@ import (
 	"hash/crc32"
 	"slices"
 	"time"
+
+	"pgvault/vault/archive"
 )
 
 // The listing is kept in a form of its own because it is read before the
 // first frame: 10 000 rows take some milliseconds, as JSON or gob twenty
 // times as long. Numbers are varints, a string that was there before is
 // written as its number. A file of another version is passed over.
-const listingMagic = "pgvault listing 3\n"
+const listingMagic = "pgvault listing 4\n"
 
 var errListing = errors.New("the remembered listing cannot be read")
 
@@ -25,6 +27,7 @@ func encodeListing(r *remembered) []byte {
 	e.text(r.trust)
 	e.flag(r.empty)
 	e.texts(r.rest)
+	e.number(int64(r.left))
 	e.number(int64(len(r.archives)))
 	for i := range r.archives {
 		e.text(r.prints[i])
@@ -49,6 +52,7 @@ func decodeListing(src []byte) (*remembered, error) {
 	r := &remembered{at: d.time(), vaultID: d.text(), trust: d.text()}
 	r.empty = d.number() == 1
 	r.rest = d.texts()
+	r.left = int(max(0, d.number()))
 	n := d.count()
 	if n > len(d.b)/rowAtLeast {
 		return nil, errListing
@@ -108,7 +112,7 @@ func (e *encoder) flag(b bool) {
 }
 
 func (e *encoder) archive(a *Archive) {
-	for _, s := range [...]string{a.ID, a.Database, a.State, string(a.Proof), a.Reason, a.ServerVersion, a.DumpVersion, a.digest} {
+	for _, s := range [...]string{a.ID, a.Database, a.State, string(a.Proof), a.Reason, a.ServerVersion, a.DumpVersion, a.digest, a.ResealedFrom, a.fromDigest} {
 		e.text(s)
 	}
 	e.time(a.Started)
@@ -121,6 +125,18 @@ func (e *encoder) archive(a *Archive) {
 	e.texts(a.Tags)
 	e.time(a.locked)
 	e.time(a.expires)
+	e.flag(a.Imported != nil)
+	if a.Imported != nil {
+		e.time(*a.Imported)
+		e.text(a.mark)
+	}
+	e.time(a.resealed)
+	e.number(int64(len(a.keys)))
+	for _, k := range a.keys {
+		e.text(k.Name)
+		e.text(k.Kind)
+		e.text(k.Fingerprint)
+	}
 	e.number(int64(len(a.Proofs)))
 	for _, p := range a.Proofs {
 		e.time(p.At)
@@ -214,7 +230,7 @@ func (d *decoder) texts() []string {
 }
 
 func (d *decoder) archive(a *Archive) {
-	for _, s := range [...]*string{&a.ID, &a.Database, &a.State, (*string)(&a.Proof), &a.Reason, &a.ServerVersion, &a.DumpVersion, &a.digest} {
+	for _, s := range [...]*string{&a.ID, &a.Database, &a.State, (*string)(&a.Proof), &a.Reason, &a.ServerVersion, &a.DumpVersion, &a.digest, &a.ResealedFrom, &a.fromDigest} {
 		*s = d.text()
 	}
 	a.Started, a.Finished = d.time(), d.time()
@@ -230,6 +246,17 @@ func (d *decoder) archive(a *Archive) {
 	a.Tags = d.texts()
 	a.locked = d.time()
 	a.expires = d.time()
+	if d.number() == 1 {
+		at := d.time()
+		a.Imported, a.mark = &at, d.text()
+	}
+	a.resealed = d.time()
+	if n := d.count(); n > 0 {
+		a.keys = make([]archive.Recipient, n)
+		for i := range a.keys {
+			a.keys[i] = archive.Recipient{Name: d.text(), Kind: d.text(), Fingerprint: d.text()}
+		}
+	}
 	if n := d.count(); n > 0 {
 		a.Proofs = make([]ProofRecord, n)
 	}

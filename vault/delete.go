@@ -153,7 +153,7 @@ func refusedDeletion(list []Archive, i int) string {
 	switch {
 	case list[i].Pinned:
 		return "it is pinned; pgvault unpin " + list[i].ID + " lets it go"
-	case newest(func(Archive) bool { return true }):
+	case newest(func(Archive) bool { return true }), newest(func(a Archive) bool { return a.Imported == nil }):
 		return "it is the newest good archive of " + list[i].Database
 	case newest(func(a Archive) bool { return a.Proof == ProofRestored }):
 		return "it is the newest archive of " + list[i].Database + " that a restore has proven"

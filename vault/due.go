@@ -79,7 +79,7 @@ func (v *Vault) duePlan(ctx context.Context, names []string, tried map[string]tr
 func (v *Vault) duePlanWith(ctx context.Context, names []string, tried map[string]triedRun, list []Archive) []due {
 	newest := map[string]time.Time{}
 	for _, a := range list {
-		if a.State == "good" && a.Started.After(newest[a.Database]) && !a.Started.After(v.now().Add(clockSlip)) {
+		if a.State == "good" && a.Imported == nil && a.Started.After(newest[a.Database]) && !a.Started.After(v.now().Add(clockSlip)) {
 			newest[a.Database] = a.Started
 		}
 	}

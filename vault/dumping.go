@@ -18,8 +18,8 @@ import (
 // The part is closed only after pg_dump has ended with status 0 and the
 // stream parsed to its end: age is never closed on half a dump.
 func (b *backup) dump(ctx context.Context) error {
-	d, err := pg.StartDump(ctx, b.v.c.Server, b.programs, pg.DumpOptions{
-		Database: b.o.Database, Snapshot: b.snapshot.ID, Encoding: b.catalog.Database.Encoding, ExcludeTableData: b.conf.ExcludeTableData,
+	d, err := pg.StartDump(ctx, b.server, b.programs, pg.DumpOptions{
+		Database: b.source, Snapshot: b.snapshot.ID, Encoding: b.catalog.Database.Encoding, ExcludeTableData: b.conf.ExcludeTableData,
 	}, nil)
 	if err != nil {
 		return err
@@ -31,7 +31,7 @@ func (b *backup) dump(ctx context.Context) error {
 		return err
 	}
 	s := &dumpScan{tables: tables{run: b.run}, w: w, b: b, toc: sha256.New()}
-	s.expect(b.v.lastRun(b.vf, b.o.Database), b.catalog)
+	s.expect(b.lastRun(), b.catalog)
 	scanErr := dumpfile.Scan(d, s)
 	if scanErr != nil {
 		d.Kill()
@@ -132,4 +132,13 @@ func (s *dumpScan) BlockEnd(e *dumpfile.Entry, blk dumpfile.Block) error {
 	}
 	s.end(e, blk, StateDone, "")
 	return nil
+}
+
+// lastRun is what to measure progress against, nil for nothing: an import is
+// of another time.
+func (b *backup) lastRun() *lastRun {
+	if b.imported != nil {
+		return nil
+	}
+	return b.v.lastRun(b.vf, b.o.Database)
 }

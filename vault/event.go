@@ -26,6 +26,9 @@ const (
 	KindVerify  Kind = "verify"
 	KindRestore Kind = "restore"
 	KindCopy    Kind = "copy"
+	KindSwitch  Kind = "switch"
+	KindImport  Kind = "import"
+	KindReseal  Kind = "reseal"
 )
 
 // Stage is one phase of a run, in the order of RunStarted.Stages.
@@ -46,6 +49,10 @@ const (
 	StageSettings  Stage = "settings"  // database settings and grants, ANALYZE
 	StageCompare   Stage = "compare"   // every table's rows and SHA-256
 	StageCopies    Stage = "copies"    // archives are brought to other places
+	StagePrepare   Stage = "prepare"   // switch: owner, settings and grants are carried over
+	StageSwitch    Stage = "switch"    // logins refused, sessions ended, both renamed, logins let in
+	StageAsk       Stage = "ask"       // both databases are asked a question
+	StageReseal    Stage = "reseal"    // archives are encrypted anew, and read back
 )
 
 // RunStarted is the first event of a run.
@@ -69,7 +76,7 @@ type StageStarted struct {
 type Progress struct {
 	Stage  Stage
 	Rows   int64 // rows passed in this stage
-	Bytes  int64 // uncompressed bytes passed in this stage; in StageCopies encrypted ones, of all places
+	Bytes  int64 // uncompressed bytes passed in this stage; in StageCopies and StageReseal encrypted ones, of all places
 	Stored int64 // encrypted bytes written (backup) or read so far
 	// RowsTotal and BytesTotal are exact when Estimate is empty, otherwise
 	// estimates with that basis, in words ("from the run of 2026-08-28").

@@ -188,7 +188,7 @@ func lineOf(e Event) (any, error) {
 func lineOfDone(e RunDone) doneLine {
 	l := doneLine{kindOfLine: kindOfLine{eventSchema, "done"}, Kind: e.Kind, Result: e.Result, Exit: e.Exit, ID: e.ID, Database: e.Database, Target: e.Target,
 		Tables: e.Tables, Rows: e.Rows, Bytes: e.Bytes, Stored: e.Stored, Seconds: e.Seconds, Proof: e.Proof, Warnings: e.Warnings}
-	if e.Kind != KindBackup && e.Kind != KindCopy || e.TablesTotal > 0 || e.TablesEqual > 0 || len(e.Differences) > 0 {
+	if e.Kind != KindBackup && e.Kind != KindCopy && e.Kind != KindReseal || e.TablesTotal > 0 || e.TablesEqual > 0 || len(e.Differences) > 0 {
 		differences := append([]Difference{}, e.Differences...)
 		l.Equal, l.Total, l.Differences = &e.TablesEqual, &e.TablesTotal, &differences
 	}

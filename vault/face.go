@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"pgvault/pg"
+	"pgvault/vault/archive"
 )
 
 // Archive is one row of a listing.
@@ -29,10 +30,25 @@ type Archive struct {
 	DumpVersion   string   `json:"pg_dump_version"`
 	Warnings      int      `json:"warnings"`
 	Tags          []string `json:"tags,omitempty"`
+	// Imported is when a dump from elsewhere was made this archive; nil: it is
+	// a backup. Started and Finished are then that dump's date.
+	Imported *time.Time `json:"imported,omitempty"`
 	// Expires is from when on it may be removed, where no rule of retention
 	// kept it the last time; nil: it is not marked.
 	Expires *time.Time    `json:"expires,omitempty"`
 	Proofs  []ProofRecord `json:"proofs,omitempty"`
+
+	mark string // of the original of an import, see archive.ImportMark
+	// ResealedFrom is the archive of the same moment that this one was made
+	// from, for other recipients; empty: from a database.
+	ResealedFrom string `json:"resealed_from,omitempty"`
+	// ResealedAs is the good archive that was made from this one and has a copy
+	// wherever this one has one: the rules count that one instead.
+	ResealedAs string `json:"resealed_as,omitempty"`
+
+	resealed   time.Time // when it was made from ResealedFrom
+	fromDigest string    // of that one's manifest
+	keys       []archive.Recipient
 
 	digest  string    // SHA-256 of the manifest; empty: it could not be believed
 	locked  time.Time // as one place has it: before when it cannot be deleted
@@ -147,6 +163,9 @@ type RestoreOptions struct {
 	NoOwner     bool // objects belong to the restoring role, grants are left out
 	CreateRoles bool // make missing roles, without login and password
 	FullRoles   bool // make missing roles as they were: attributes, memberships, settings, passwords
+	// IntoSchema is a new schema of the live database (of the archive's name)
+	// into which the chosen tables are copied after the comparison.
+	IntoSchema string
 	// NoTablespaces puts all into the server's default tablespace.
 	NoTablespaces bool
 	SkipCompare   bool // for measurements only: the result is then never ok-proven
@@ -171,6 +190,8 @@ type RestorePlan struct {
 	Tables  []string
 	Left    []string // with Tables: what is left out, in words
 	Checks  []Check
+	// Into is the live database that gets the schema IntoSchema.
+	Into string
 	// Statements are for a person to run where a check says so.
 	Statements []string
 	Steps      []string

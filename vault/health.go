@@ -62,6 +62,7 @@ func (v *Vault) facts(ctx context.Context, w *view, listErr error) (*healthFacts
 	f.waiting = v.pendings()
 	f.keys, f.keysErr = v.recipientNames()
 	f.askState(v)
+	f.sheet = v.sheetState(ctx)
 	return f, ctx.Err()
 }
 

@@ -37,6 +37,8 @@ type healthFacts struct {
 	drillEvery time.Duration    // 0: nothing is asked
 	minFree    map[string]int64 // by place: bytes that are to stay free
 	failing    map[string]tell.Broken
+	switches   []Explained // that were broken off
+	sheet      SheetState
 }
 
 // placeFacts is what is known of one place.
@@ -54,7 +56,7 @@ type placeFacts struct {
 }
 
 func (f *healthFacts) health() *Health {
-	h := &Health{At: f.now, Databases: []DatabaseHealth{}, Keys: f.keys, KeyUsed: f.keyUsed()}
+	h := &Health{At: f.now, Databases: []DatabaseHealth{}, Keys: f.keys, KeyUsed: f.keyUsed(), Sheet: f.sheet}
 	h.Places = []PlaceHealth{}
 	for _, p := range f.places {
 		h.Places = append(h.Places, p.health(f.now))
@@ -151,7 +153,7 @@ func proofLine(d DatabaseHealth, newest *Archive) string {
 	if newest == nil {
 		return ""
 	}
-	line := fmt.Sprintf("finished %s with %d tables, %d rows; proof: %s", stampOf(newest.Finished), newest.Tables, newest.Rows, newest.Proof)
+	line := fmt.Sprintf("finished %s with %s, %s; proof: %s", stampOf(newest.Finished), plural(int64(newest.Tables), "table"), plural(newest.Rows, "row"), newest.Proof)
 	if d.ProvenAt != nil {
 		return line + "; last proven by a restore " + stampOf(*d.ProvenAt)
 	}
@@ -244,6 +246,9 @@ func (p placeFacts) health(now time.Time) PlaceHealth {
 	if p.err != nil {
 		e := fault.As(p.err)
 		h.State, h.Text = "x", "cannot be read: "+join(e.What, e.Why)
+		if e.Code == fault.PlaceUnreachable && e.Why != "" {
+			h.Text = "cannot be read: " + e.Why // what names the place once more
+		}
 		h.Explained = &Explained{What: e.What, Why: e.Why, Left: e.Left, Do: e.Do}
 		if !p.listedAt.IsZero() {
 			h.Text += fmt.Sprintf("; %s ago it held %d archives", span(now.Sub(p.listedAt)), p.archives)

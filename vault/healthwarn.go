@@ -20,6 +20,7 @@ func (f *healthFacts) askState(v *Vault) {
 		f.minFree[p.Name] = p.MinFree
 	}
 	f.failing = v.tellState().Failing
+	f.switches = v.switchWarnings()
 	var d drillNote
 	if src, err := os.ReadFile(v.drillPath()); err == nil && json.Unmarshal(src, &d) == nil && d.Vault == v.c.Name && !d.At.IsZero() {
 		f.drilled = &d.At
@@ -44,12 +45,16 @@ func (f *healthFacts) moreWarnings(places []PlaceHealth) []Explained {
 	for _, name := range slices.Sorted(maps.Keys(byName)) {
 		out = append(out, archiveWarnings(name, byName[name])...)
 	}
+	out = append(f.switches[:len(f.switches):len(f.switches)], out...)
 	for _, p := range places {
 		if e, ok := spaceWarning(p, f.minFree[p.Name], byName); ok {
 			out = append(out, e)
 		}
 	}
 	if e, ok := f.drillWarning(); ok {
+		out = append(out, e)
+	}
+	if e, ok := f.sheet.warning(); ok {
 		out = append(out, e)
 	}
 	for _, name := range slices.Sorted(maps.Keys(f.failing)) {

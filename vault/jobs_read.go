@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"pgvault/fault"
+	"pgvault/safetext"
 	"pgvault/vault/job"
 )
 
@@ -167,8 +168,12 @@ func leftByDead(j Job) string {
 			return "archive " + j.Archive + " is there and proven; some place may not have its copy yet: the next backup sends it, or pgvault copy --missing"
 		}
 		return "archive " + j.Archive + " is there, whole as it was written; it is not yet proven readable"
+	case KindReseal:
+		return "the archives are as they were; what was resealed whole stays, and the next resealing goes on with the rest"
 	case KindCopy:
 		return "every copy that was listed is as it was; what came whole is listed, the next copy goes on from there"
+	case KindImport:
+		return "the original is as it was; its archive is there if pgvault list shows it; what the scratch server held is removed by the next run"
 	case KindRestore:
 		switch j.Stage {
 		case "", StageCheck:
@@ -177,6 +182,11 @@ func leftByDead(j Job) string {
 			return "database " + j.Target + " is there with all its rows, but is not proven equal; no other was touched"
 		}
 		return "database " + j.Target + " may be there, half made: drop it by hand; no other was touched"
+	case KindSwitch:
+		if j.Stage == "" || j.Stage == StagePrepare {
+			return "no name was changed"
+		}
+		return "both databases are whole, under their old names or their new ones; neither may accept logins: pgvault switch " + safetext.Word(j.Order.Database) + " --resume"
 	}
 	return "the archive is as it was"
 }
@@ -184,10 +194,10 @@ func leftByDead(j Job) string {
 // percent is how far a progress has come, "" where nobody can say. An
 // estimate bears a ~.
 func percent(p *Progress) string {
-	if p == nil || p.RowsTotal <= 0 && len(p.Places) == 0 {
+	if p == nil || p.RowsTotal <= 0 && len(p.Places) == 0 && p.Stage != StageReseal {
 		return ""
 	}
-	if len(p.Places) > 0 {
+	if len(p.Places) > 0 || p.Stage == StageReseal {
 		if p.BytesTotal <= 0 {
 			return ""
 		}
@@ -209,6 +219,10 @@ func outcome(d RunDone) string {
 		return oneLine(d.Err)
 	case d.Kind == KindCopy:
 		return outcomeOfCopy(d)
+	case d.Kind == KindSwitch:
+		return "the names are switched"
+	case d.Kind == KindReseal:
+		return bytesText(d.Stored) + " sealed anew"
 	case d.TablesTotal > 0:
 		return fmt.Sprintf("%s: %d of %d tables equal", d.Proof, d.TablesEqual, d.TablesTotal)
 	case d.Kind == KindBackup:

@@ -88,7 +88,7 @@ func (v *Vault) RunRestore(ctx context.Context, p *RestorePlan, sink Sink) error
 // Order is the plan as an order for Launch: what a job of it is to do.
 func (p *RestorePlan) Order() Order {
 	o := Order{Kind: KindRestore, Database: p.Archive.Database, ID: p.Archive.ID, Place: p.o.Place, ToNew: p.Target, Tables: p.o.Tables,
-		Workers: p.o.Jobs, NoOwner: p.o.NoOwner, CreateRoles: p.o.CreateRoles, NoTablespaces: p.o.NoTablespaces, FullRoles: p.o.FullRoles, SkipCompare: p.o.SkipCompare}
+		Workers: p.o.Jobs, NoOwner: p.o.NoOwner, CreateRoles: p.o.CreateRoles, NoTablespaces: p.o.NoTablespaces, FullRoles: p.o.FullRoles, IntoSchema: p.o.IntoSchema, SkipCompare: p.o.SkipCompare}
 	if p.Empty {
 		o.ToNew, o.ToEmpty = "", p.Target
 	}
@@ -106,7 +106,7 @@ func (v *Vault) backupWork(o BackupOptions) work {
 		r.more = o.More
 		err := v.Backup(ctx, o, r.tell)
 		if err == nil || fault.CodeOf(err) == fault.Partial {
-			_, _ = v.look(ctx, screenWait) // whoever looks next finds it remembered; without that they look themselves
+			v.lookAfter(ctx, o.More)
 		}
 		return err
 	}
@@ -116,9 +116,18 @@ func (v *Vault) copyWork(o CopyOptions) work {
 	return func(ctx context.Context, r *recorder) error {
 		err := v.Copy(ctx, o, r.tell)
 		if err == nil || fault.CodeOf(err) == fault.Partial {
-			_, _ = v.look(ctx, screenWait)
+			v.lookAfter(ctx, false)
 		}
 		return err
+	}
+}
+
+// lookAfter looks at every place, so that whoever looks next finds it
+// remembered; that it fails means that they look themselves.
+func (v *Vault) lookAfter(ctx context.Context, more bool) {
+	w, err := v.look(ctx, screenWait)
+	if err == nil && !more {
+		v.leaveListings(ctx, w)
 	}
 }
 
@@ -308,11 +317,14 @@ func allMissing(o Order) string {
 	if o.Missing {
 		return "all that is missing"
 	}
+	if o.Kind == KindReseal {
+		return "several archives"
+	}
 	return ""
 }
 
 func jobWhat(o Order, database, target string) string {
-	if target = orElse(target, o.ToNew+o.ToEmpty); o.Kind == KindRestore && target != "" {
+	if target = orElse(target, o.ToNew+o.ToEmpty); (o.Kind == KindRestore || o.Kind == KindSwitch) && target != "" {
 		return safetext.Line(database) + " > " + safetext.Line(target)
 	}
 	return safetext.Line(database)

@@ -48,6 +48,7 @@ type Health struct {
 	Places    []PlaceHealth    `json:"places"`
 	Keys      []string         `json:"keys"`     // names of the recipients
 	KeyUsed   *time.Time       `json:"key_used"` // when a real identity last opened an archive
+	Sheet     SheetState       `json:"sheet"`
 	Warnings  []Explained      `json:"warnings"` // of the vault as a whole: nothing starts backups, one recipient, the trail is broken
 }
 

@@ -106,7 +106,9 @@ func (v *Vault) List(ctx context.Context) ([]Archive, error) {
 }
 
 // newer orders archives newest first. An id tells the second; within one
-// second, the sequence number of a database tells which came later.
+// second, the sequence number of a database tells which came later. What was
+// resealed has the second and the number of what it was made from, and stands
+// right before it: it is as old as its dump.
 func newer(a, b *Archive) bool {
 	switch {
 	case a.ID[:idSecond] != b.ID[:idSecond]:
@@ -115,6 +117,8 @@ func newer(a, b *Archive) bool {
 		return a.Database < b.Database
 	case a.Seq != b.Seq:
 		return a.Seq > b.Seq
+	case !a.resealed.Equal(b.resealed): // one dump, sealed more than once
+		return a.resealed.After(b.resealed)
 	}
 	return a.ID > b.ID
 }
@@ -173,9 +177,17 @@ func (a *Archive) fill(m *archive.Manifest) {
 	a.Tables, a.Rows, a.Bytes, a.Stored = m.Tables, m.Rows, m.Bytes, m.Stored()
 	a.Seq, a.ServerVersion, a.DumpVersion = m.Sequence, m.Server, m.DumpVersion
 	a.Warnings, a.Tags = m.Warnings, m.Tags
+	if m.Imported != nil {
+		at := m.Imported.At
+		a.Imported, a.mark = &at, m.Imported.Mark
+	}
 	if m.Scope == "partial" {
 		a.State = "partial"
 	}
+	if r := m.Resealed; r != nil {
+		a.ResealedFrom, a.fromDigest, a.resealed = r.ID, r.Manifest, r.At
+	}
+	a.keys = m.Recipients
 	for _, r := range m.Recipients {
 		a.Recipient = append(a.Recipient, r.Name)
 	}

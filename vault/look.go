@@ -101,13 +101,21 @@ func (v *Vault) lookAt(ctx context.Context, s site, vf *archive.VaultFile, trust
 		return nil, err
 	}
 	old := v.recall(s)
+	if !old.fits(&remembered{vaultID: vf.ID, trust: trust.Digest()}) && len(folders) >= leaveFrom {
+		if left := v.leftIn(ctx, s, trust); left != nil {
+			old = left
+		}
+	}
 	now := &remembered{at: v.now(), vaultID: vf.ID, trust: trust.Digest(), empty: absent && len(folders)+len(rest) == 0}
+	if old.fits(now) {
+		now.left = old.left
+	}
 	rows, err := v.describeFolders(ctx, s, vf, trust, now, old, folders, rest)
 	if err != nil {
 		v.rememberSome(s, now, old, rows)
 		return nil, err
 	}
-	changed := !old.fits(now) || len(old.archives) != len(rows) || !slices.Equal(old.rest, now.rest) || old.empty != now.empty
+	changed := !old.fits(now) || old.at.IsZero() || len(old.archives) != len(rows) || !slices.Equal(old.rest, now.rest) || old.empty != now.empty
 	for i := range rows {
 		changed = changed || rows[i].fresh
 	}

@@ -24,6 +24,9 @@ var (
 )
 
 func TestMain(m *testing.M) {
+	if order := os.Getenv("PGVAULT_TEST_SWITCH"); order != "" { // see switchkill_test.go
+		os.Exit(runSwitchVictim(order))
+	}
 	for _, e := range os.Environ() {
 		if k, _, _ := strings.Cut(e, "="); strings.HasPrefix(k, "PG") && k != "PGVAULT_TEST_BINDIR" || strings.HasPrefix(k, "DB_") || strings.HasPrefix(k, "BACKUP_") {
 			os.Unsetenv(k)
@@ -60,6 +63,7 @@ func withServer(m *testing.M) int {
 		return fail(err)
 	}
 	defer cluster.Stop()
+	defer func() { stopSwitchServer() }()
 	// Each test's own files lie here, where a search for plaintext looks.
 	temp := filepath.Join(outer, "tmp")
 	if err := os.Mkdir(temp, 0o755); err != nil {

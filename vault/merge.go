@@ -58,6 +58,7 @@ func (v *Vault) merge(sights []sight, cached bool) []Archive {
 		out[i] = m.archive(vs)
 	}
 	sort.SliceStable(out, func(i, j int) bool { return newer(&out[i], &out[j]) })
+	linkResealed(out)
 	return out
 }
 
@@ -73,6 +74,7 @@ func (m *merger) single() []Archive {
 		one[0] = version{0, &seen.archives[i]}
 		out[i] = m.archive(one)
 	}
+	linkResealed(out)
 	return out
 }
 

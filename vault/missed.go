@@ -101,7 +101,7 @@ type stretch struct{ from, to time.Time }
 func seen(list []Archive, entries []Activity) map[string][]stretch {
 	out := map[string][]stretch{}
 	for _, a := range list {
-		if !a.Started.IsZero() {
+		if !a.Started.IsZero() && a.Imported == nil {
 			name := safetext.Line(a.Database)
 			out[name] = append(out[name], stretch{a.Started, a.Finished})
 		}

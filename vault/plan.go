@@ -141,6 +141,9 @@ func (p *RestorePlan) checkServer(ctx context.Context, v *Vault) error {
 			return err
 		}
 	}
+	if err := p.checkInto(ctx); err != nil {
+		return err
+	}
 	return p.checkLive(ctx, v, conn)
 }
 
@@ -227,6 +230,10 @@ func (p *RestorePlan) describeSteps() {
 	}
 	if len(p.o.Tables) > 0 {
 		same = append(same, "--tables", safetext.Word(strings.Join(p.o.Tables, ",")))
+	}
+	if p.o.IntoSchema != "" {
+		p.step("copy the chosen tables into the new schema %s of database %s, and compare every row there; no existing table is written", p.o.IntoSchema, p.Into)
+		same = append(same, "--into-schema", safetext.Word(p.o.IntoSchema))
 	}
 	if p.o.Place != "" {
 		same = append(same, "--place", safetext.Word(p.o.Place))

@@ -41,6 +41,9 @@ func (v *Vault) apply(ctx context.Context, r *restoration, p *RestorePlan) error
 		return err
 	}
 	defer unlock()
+	if err := v.forgetRestored(p.Target); err != nil {
+		return err
+	}
 	if r.only == nil {
 		r.enter(StageCheck)
 		spool, err := v.checkCopies(ctx, r, p.prep)
@@ -72,8 +75,13 @@ func (v *Vault) apply(ctx context.Context, r *restoration, p *RestorePlan) error
 		return r.partial()
 	}
 	r.enter(StageCompare)
-	if err := r.compare(ctx); err != nil {
+	err = r.compare(ctx)
+	v.noteRestored(ctx, r, p, err)
+	if err != nil {
 		return r.unproven(ctx, p, err)
+	}
+	if p.o.IntoSchema != "" {
+		return v.copyInto(ctx, r, p)
 	}
 	return v.recordRestore(ctx, r, p)
 }

@@ -120,7 +120,7 @@ func (r *run) finish(ctx context.Context, err error) error {
 	default:
 		r.done.Result = ResultFailed
 	}
-	if err != nil && r.done.Kind != KindBackup {
+	if err != nil && r.done.Kind != KindBackup && r.done.Kind != KindImport {
 		r.done.Proof = ProofNone // what this run reached, not what others did
 	}
 	if r.ending != nil {
@@ -162,10 +162,16 @@ func leaving(err error, left string) error {
 
 func leftAtFirst(k Kind) string {
 	switch k {
+	case KindImport:
+		return "no archive was made; the original and all archives are as they were"
 	case KindBackup:
 		return "no archive was made; all older ones are as they were"
 	case KindRestore:
 		return "nothing was made or changed"
+	case KindSwitch:
+		return "no name was changed, and who may log in is as it was"
+	case KindReseal:
+		return resealLeft
 	case KindCopy:
 		return "every copy that was there is as it was; nothing of a half copy is listed"
 	}

@@ -76,7 +76,7 @@ func (v *Vault) statusOf(vf *archive.VaultFile, name string, list []Archive) Dat
 		if a.State != "good" {
 			continue
 		}
-		if s.LastGood == nil {
+		if s.LastGood == nil && a.Imported == nil { // an import is no backup of what there is today
 			at := a.Finished
 			s.LastGood, s.Proof = &at, a.Proof
 		}

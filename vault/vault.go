@@ -29,6 +29,7 @@ type Config struct {
 	Places      []Place        // in the order of the configuration; the first is a backup's home unless Database.Copies says otherwise
 	Zone        *time.Location // days and hours of rules and schedules are counted in it; nil is the host's
 	StateDir    string
+	File        string // the configuration's path, for the recovery sheet; may be empty
 	ReadOnly    bool
 	Runner      []string // starts pgvault with this same configuration, without a verb; empty: no job can be launched
 
@@ -53,6 +54,7 @@ type Config struct {
 // Place is one place as the configuration describes it.
 type Place struct {
 	Name     string
+	URL      string      // as the configuration has it, for the recovery sheet
 	Store    store.Store // nil: Err says why
 	Err      error
 	ReadBack ReadBack
@@ -104,6 +106,8 @@ type Vault struct {
 	dead sync.Map // jobFacts of jobs that died, by id
 
 	asked asked // requests to unlock that wait for an answer
+
+	onStatement func(sql string, done bool) // of a switch, see pg.Switcher; nil: nobody listens
 
 	sender  tell.Sender
 	started pingStart

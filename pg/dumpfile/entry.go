@@ -61,6 +61,9 @@ func (p *entryParser) leastEntry() int64 {
 	if p.header.Version[1] >= relKindMinor {
 		ints++
 	}
+	if p.header.files {
+		return int64((ints + 1) * (1 + p.header.IntSize))
+	}
 	return int64(ints*(1+p.header.IntSize) + 1 + p.header.OffSize)
 }
 
@@ -96,6 +99,11 @@ func (p *entryParser) entry(e *Entry) (err error) {
 		return &FormatError{Offset: at, What: "an entry has no kind or no OIDs flag"}
 	}
 	if e.Deps, err = p.deps(); err != nil {
+		return err
+	}
+	if p.header.files {
+		file, _ := p.text(&err, "an entry's file name")
+		e.HasData = file != ""
 		return err
 	}
 	e.HasData, err = p.offsetFlag()

@@ -17,6 +17,7 @@ const (
 const (
 	magic        = "PGDMP"
 	formatCustom = 1
+	formatTar    = 3 // toc.dat of a directory says so too
 	fixedHeader  = len(magic) + 6
 )
 
@@ -34,6 +35,8 @@ type Header struct {
 	Database      string
 	ServerVersion string // as the server gives it: "15.14 (Debian 15.14-0+deb12u1)"
 	DumpVersion   string // of pg_dump, in the same form
+
+	files bool // entries name a file of their own instead of an offset
 }
 
 // parseHeader reads up to the end of the three strings.
@@ -88,9 +91,10 @@ func parseFixed(s *source) (h Header, err error) {
 		return h, s.bad("archive version %d.%d is not one of 1.%d to 1.%d", b[0], b[1], oldestMinor, newestMinor)
 	case !slices.Contains(sizes, h.IntSize) || !slices.Contains(sizes, h.OffSize):
 		return h, s.bad("integers of %d and offsets of %d bytes are not supported", h.IntSize, h.OffSize)
-	case b[5] != formatCustom:
+	case b[5] != formatCustom && !(s.files && b[5] == formatTar):
 		return h, s.bad("archive format %d is not the custom format", b[5])
 	}
+	h.files = b[5] == formatTar
 	s.pos += fixedHeader
 	return h, nil
 }

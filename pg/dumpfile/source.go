@@ -36,6 +36,7 @@ const (
 // Everything before pos goes to raw, in order and once; nothing after it does,
 // so that a callback can be placed exactly between two bytes.
 type source struct {
+	files   bool // toc.dat of a tar or directory is taken too
 	r       io.Reader
 	raw     func([]byte) error // nil: nobody wants the bytes
 	buf     []byte

@@ -118,6 +118,19 @@ func (t *TOC) Line(e *Entry) string {
 	return string(b)
 }
 
+// ReadFilesTOC is ReadTOC for toc.dat, which pg_dump writes into a directory
+// and as the first file of a tar: in it an entry that has data names the file
+// with them. The dump in custom format is read too.
+func ReadFilesTOC(r io.Reader) (*TOC, error) {
+	s := newSource(r, 8*maxView)
+	s.sure, s.files = 0, true
+	h, err := parseHeader(s)
+	if err != nil {
+		return nil, err
+	}
+	return parseEntries(s, h)
+}
+
 // ReadTOC reads header and TOC and not one byte more: on success exactly
 // Length bytes have been taken from r. The dump may be compressed (its TOC
 // never is). A damaged or unknown dump is a *FormatError; other errors are

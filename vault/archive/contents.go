@@ -21,10 +21,27 @@ type Contents struct {
 	Large    []LargeObjects  `json:"large_objects"`
 	Excluded []string        `json:"excluded"` // tables whose rows were left out on purpose
 	Warnings []string        `json:"warnings"`
-	Catalog  json.RawMessage `json:"catalog"` // what the server said of the database in the dump's snapshot
+	Original *Original       `json:"original,omitempty"` // of an import: what it was made of
+	Catalog  json.RawMessage `json:"catalog"`            // what the server said of the database in the dump's snapshot
 	// Globals are the server's roles and settings with passwords, as data;
 	// empty in older archives and where they are not saved. Secret.
 	Globals json.RawMessage `json:"globals,omitempty"`
+}
+
+// Original is the dump that an import was made of. SHA256 is over its bytes as
+// they lay there; of a directory, over a line for each file, sorted by name:
+// its name, a NUL, its size in decimal, a NUL, its SHA-256 in hex, a newline.
+type Original struct {
+	Name   string   `json:"name"`  // without the folder
+	Kind   string   `json:"kind"`  // custom, tar, directory or sql
+	Wraps  []string `json:"wraps"` // age, gzip, zstd, bzip2: from the outside
+	Size   int64    `json:"size"`
+	SHA256 string   `json:"sha256"`
+	Server string   `json:"server_version"`  // of the server that it was made from, as it says; may be empty
+	Dump   string   `json:"pg_dump_version"` // as it says; may be empty
+	Dated  string   `json:"dated"`           // where the date is from
+	Tables int      `json:"tables"`
+	Equal  int      `json:"tables_equal"` // whose rows and SHA-256 in the original are those of the archive
 }
 
 // DumpIndex describes the uncompressed dump and its zstd frames.

@@ -45,8 +45,25 @@ type Manifest struct {
 	Bytes       int64       `json:"bytes"` // length of the uncompressed dump
 	Warnings    int         `json:"warnings"`
 	Tags        []string    `json:"tags"`
+	Imported    *Imported   `json:"imported,omitempty"` // nil: a backup
+	Resealed    *Resealed   `json:"resealed,omitempty"` // of an archive made from another one's bytes for other recipients
 	Recipients  []Recipient `json:"recipients"`
 	Parts       []Part      `json:"parts"`
+}
+
+// Imported marks an archive that was made of a dump from elsewhere. Started
+// and Finished are then the date of that dump.
+type Imported struct {
+	At   time.Time `json:"at"`   // when it was taken in
+	Mark string    `json:"mark"` // ImportMark of the original, hex
+}
+
+// ImportMark tells an original among those of a vault, without telling what
+// is in it to whoever does not hold it: the SHA-256 of a text with the vault's
+// id and the original's SHA-256, hex.
+func ImportMark(vaultID, sha256hex string) string {
+	sum := sha256.Sum256([]byte("pgvault-imported@v1\n" + vaultID + "\n" + sha256hex + "\n"))
+	return hex.EncodeToString(sum[:])
 }
 
 // Part is one object of an archive as its manifest names it.
@@ -151,6 +168,9 @@ func (m *Manifest) check() error {
 	if m.Scope != "whole" && m.Scope != "partial" {
 		return fmt.Errorf("unknown scope %q", m.Scope)
 	}
+	if m.Imported != nil && !isDigest(m.Imported.Mark) {
+		return fmt.Errorf("imported.mark is not a SHA-256")
+	}
 	if m.Previous != "" && !isDigest(m.Previous) {
 		return fmt.Errorf("previous is not a SHA-256")
 	}
@@ -161,6 +181,9 @@ func (m *Manifest) check() error {
 	}
 	if m.Sequence == 0 || len(m.Parts) == 0 || len(m.Parts) > maxParts {
 		return fmt.Errorf("no sequence number, or an absurd number of parts (%d)", len(m.Parts))
+	}
+	if err := m.Resealed.check(m.ID); err != nil {
+		return err
 	}
 	seen := map[string]bool{}
 	for _, p := range m.Parts {

@@ -22,8 +22,13 @@ import (
 // sealed to them. The zero value seals nothing.
 type Recipients struct {
 	Public []Recipient
-	age    []age.Recipient
-	pq     bool
+	texts  []string // in the order of Public: age1…, or an SSH key's type and base64
+	whole  []string // the same with an SSH key's comment, as the file has it
+	lines  []recipientLine
+	// Retired are those that the file remembers in a comment.
+	Retired []Retired
+	age     []age.Recipient
+	pq      bool
 }
 
 // OneTimeName is how proofs name the key of a backup's own self-check.
@@ -54,17 +59,21 @@ func LoadRecipients(path string) (*Recipients, error) {
 func ParseRecipients(src []byte, where string) (*Recipients, error) {
 	var out Recipients
 	seen := map[string]bool{}
-	name := ""
+	name, above := "", -1
 	sc := bufio.NewScanner(bytes.NewReader(src))
 	sc.Buffer(nil, 1<<20)
 	for n := 1; sc.Scan(); n++ {
 		line := strings.TrimSpace(sc.Text())
 		switch {
 		case line == "":
-			name = ""
+			name, above = "", -1
 			continue
 		case strings.HasPrefix(line, "#"):
-			name = strings.TrimSpace(strings.TrimLeft(line, "# "))
+			name, above = strings.TrimSpace(strings.TrimLeft(line, "# ")), n-1
+			if r, ok := parseRetired(line); ok {
+				out.Retired = append(out.Retired, r)
+				name, above = "", -1
+			}
 			continue
 		}
 		r, kind, err := parseRecipient(line)
@@ -76,7 +85,8 @@ func ParseRecipients(src []byte, where string) (*Recipients, error) {
 			seen[key] = true
 			out.add(r, Recipient{Name: name, Kind: kind, Fingerprint: fingerprint(key)}, line)
 		}
-		name = ""
+		out.lines = append(out.lines, recipientLine{at: n - 1, name: above, text: recipientText(line)})
+		name, above = "", -1
 	}
 	if err := sc.Err(); err != nil {
 		return nil, badRecipients(where+" cannot be read", err, "correct the file")
@@ -94,7 +104,31 @@ func (r *Recipients) add(a age.Recipient, pub Recipient, line string) {
 	}
 	r.age = append(r.age, a)
 	r.Public = append(r.Public, pub)
+	r.texts, r.whole = append(r.texts, recipientText(line)), append(r.whole, line)
 	r.pq = r.pq || pub.Kind == KindPQ
+}
+
+// Fingerprints are those of Public.
+func (r *Recipients) Fingerprints() []string {
+	out := make([]string, len(r.Public))
+	for i, p := range r.Public {
+		out[i] = p.Fingerprint
+	}
+	return out
+}
+
+// Line is the first of the file's lines that names the i-th of Public, with
+// the comment of an SSH key.
+func (r *Recipients) Line(i int) string { return r.whole[i] }
+
+// ProofName is what proofs call an identity of the i-th of Public; empty where
+// they name the file it lay in instead, as of an SSH key.
+func (r *Recipients) ProofName(i int) string {
+	switch r.Public[i].Kind {
+	case KindX25519, KindPQ:
+		return shorten(r.texts[i])
+	}
+	return ""
 }
 
 func (r *Recipients) check(where string) error {

@@ -51,7 +51,7 @@ func (s *Sealer) Part(ctx context.Context, name string) (*PartWriter, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &PartWriter{name: name, object: object, sum: &sumWriter{w: object, hash: sha256.New()}}
+	w := &PartWriter{name: name, object: object, sum: newSumWriter(object)}
 	if w.age, err = age.Encrypt(w.sum, s.recipients...); err != nil {
 		_ = object.Abort()
 		return nil, fmt.Errorf("sealing %s: %w", name, err)
@@ -113,7 +113,7 @@ func (w *PartWriter) Close(ctx context.Context) (Part, error) {
 		_ = w.object.Abort()
 		return Part{}, err
 	}
-	return Part{Name: w.name, Size: w.sum.count(), SHA256: hex.EncodeToString(w.sum.hash.Sum(nil))}, nil
+	return w.sum.part(w.name), nil
 }
 
 // Abort gives the part up. It may be called after Close.
@@ -168,6 +168,13 @@ type sumWriter struct {
 	w    io.Writer
 	hash hash.Hash
 	n    counter
+}
+
+func newSumWriter(w io.Writer) *sumWriter { return &sumWriter{w: w, hash: sha256.New()} }
+
+// part is what was written, as a manifest names it.
+func (s *sumWriter) part(name string) Part {
+	return Part{Name: name, Size: s.count(), SHA256: hex.EncodeToString(s.hash.Sum(nil))}
 }
 
 func (s *sumWriter) Write(p []byte) (int, error) {

@@ -26,6 +26,7 @@ const (
 	ManifestNamespace = "pgvault-manifest@v1"
 	ProofNamespace    = "pgvault-proof@v1"
 	PinNamespace      = "pgvault-pin@v1"
+	ListingNamespace  = "pgvault-listing@v1"
 )
 
 // maxSignature bounds a detached signature.
@@ -214,6 +215,25 @@ func (t *Trust) Digest() string {
 	}
 	slices.Sort(lines)
 	return Digest([]byte(strings.Join(slices.Compact(lines), "")))
+}
+
+// Signing is one public key whose signatures count.
+type Signing struct {
+	Public      string `json:"public"`      // type and base64
+	Fingerprint string `json:"fingerprint"` // SHA256:…, as ssh-keygen -l prints it
+}
+
+// Signings lists the keys of the set that may sign manifests, each once, in
+// the order in which they were given.
+func (t *Trust) Signings() []Signing {
+	var out []Signing
+	for _, k := range t.keys {
+		s := Signing{strings.TrimSpace(string(ssh.MarshalAuthorizedKey(k.key))), ssh.FingerprintSHA256(k.key)}
+		if (k.namespaces == nil || slices.Contains(k.namespaces, ManifestNamespace)) && !slices.Contains(out, s) {
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 // Verify tells whether sig is a signature of message by a trusted key.

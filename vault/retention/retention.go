@@ -11,6 +11,10 @@
 // failing backups uses up nothing. For the same reason "within" is measured
 // from the newest good archive, not from now.
 //
+// An archive that was resealed (encrypted anew for other recipients) fills no
+// rule while the good one made from it is there: that one stands for the same
+// dump, at the same place in the order.
+//
 // # What is never given up
 //
 // The newest good archive, the newest one proven by a restore, the newest good
@@ -61,7 +65,9 @@ type Archive struct {
 	InUse    bool      // a job reads it now
 	Locked   time.Time // before this moment its place lets nobody delete it; zero: not locked
 	OnlyIn   string    // the places, in words, where it is the newest good copy of its database
+	Imported bool      // made of a dump from elsewhere: its place is that of its date, whatever its Seq
 	Foreign  bool      // not signed by a trusted key: it is not this vault's to delete
+	Resealed string    // a good archive of the same dump that stands for it: it fills no rule
 
 	Marked    bool      // an earlier run found that no rule keeps it
 	NotBefore time.Time // and that it may be removed from then on
@@ -126,11 +132,46 @@ func sorted(now time.Time, archives []Archive) ([]Decision, error) {
 		all[i].Archive = a
 	}
 	slices.SortFunc(all, func(a, b Decision) int {
-		return cmp.Or(
-			cmp.Compare(a.Database, b.Database), cmp.Compare(b.Seq, a.Seq),
-			b.Time.Compare(a.Time), cmp.Compare(b.ID, a.ID))
+		if c := cmp.Or(cmp.Compare(a.Database, b.Database), compareBool(a.Imported, b.Imported)); c != 0 {
+			return c
+		}
+		if a.Imported {
+			return cmp.Or(b.Time.Compare(a.Time), cmp.Compare(min(len(a.Resealed), 1), min(len(b.Resealed), 1)), cmp.Compare(b.ID, a.ID))
+		}
+		return cmp.Or(cmp.Compare(b.Seq, a.Seq), b.Time.Compare(a.Time), cmp.Compare(min(len(a.Resealed), 1), min(len(b.Resealed), 1)), cmp.Compare(b.ID, a.ID))
+	})
+	_ = byDatabase(all, func(_ string, list []Decision) error {
+		placeImports(list)
+		return nil
 	})
 	return all, plausible(now, all)
+}
+
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	}
+	return 1
+}
+
+// placeImports puts the imported archives of one database, which follow its
+// backups, among those: each before the first backup that is older than it.
+func placeImports(list []Decision) {
+	n := slices.IndexFunc(list, func(d Decision) bool { return d.Imported })
+	if n <= 0 {
+		return
+	}
+	backups, imports := slices.Clone(list[:n]), slices.Clone(list[n:])
+	for i := range list {
+		if len(backups) == 0 || len(imports) > 0 && imports[0].Time.After(backups[0].Time) {
+			list[i], imports = imports[0], imports[1:]
+		} else {
+			list[i], backups = backups[0], backups[1:]
+		}
+	}
 }
 
 // byDatabase calls do with the decisions of each database, and joins what
@@ -178,23 +219,28 @@ func decide(now time.Time, loc *time.Location, p Policy, list []Decision) error 
 	if loc == nil {
 		loc = time.UTC
 	}
-	newest := slices.IndexFunc(list, func(d Decision) bool { return d.Good })
+	double := doubles(list)
+	first := slices.IndexFunc(list, func(d Decision) bool { return d.Good && !double[d.ID] })
+	newest := slices.IndexFunc(list, func(d Decision) bool { return d.Good && !double[d.ID] && !d.Imported })
+	if newest < 0 {
+		newest = first
+	}
 	proven := slices.IndexFunc(list, func(d Decision) bool { return d.Good && d.Proven })
 	rules := p.rules(loc)
 	for i := range list {
 		d := &list[i]
 		keep := func(why string) { d.Keep, d.Reasons = true, append(d.Reasons, why) }
-		if d.Good {
+		if d.Good && !double[d.ID] {
 			for r := range rules {
 				if nth := rules[r].take(d.Time); nth > 0 {
 					keep(fmt.Sprintf("%s %d of %d", rules[r].name, nth, rules[r].want))
 				}
 			}
-			if p.Within > 0 && !d.Time.Before(list[newest].Time.Add(-p.Within)) {
+			if p.Within > 0 && !d.Time.Before(list[first].Time.Add(-p.Within)) {
 				keep("within " + span(p.Within))
 			}
 		}
-		if i == newest {
+		if i == newest || i == first {
 			keep("newest good")
 		}
 		if i == proven {
@@ -202,6 +248,8 @@ func decide(now time.Time, loc *time.Location, p Policy, list []Decision) error 
 		}
 		guard(now, d, keep)
 		switch {
+		case double[d.ID]:
+			d.Reasons = append(d.Reasons, "resealed as "+d.Resealed)
 		case d.Good && !d.Keep:
 			d.Reasons = append(d.Reasons, "no rule keeps it")
 		case d.Good:
@@ -216,6 +264,38 @@ func decide(now time.Time, loc *time.Location, p Policy, list []Decision) error 
 		}
 	}
 	return nil
+}
+
+// doubles are the good archives for which another one stands that is good
+// itself and for which none stands.
+func doubles(list []Decision) map[string]bool {
+	var out, good map[string]bool
+	var as map[string]string
+	for _, d := range list {
+		if d.Good && d.Resealed != "" {
+			if as == nil {
+				as, out, good = map[string]string{}, map[string]bool{}, map[string]bool{}
+			}
+			as[d.ID] = d.Resealed
+		}
+	}
+	if as == nil {
+		return nil
+	}
+	for _, d := range list {
+		good[d.ID] = d.Good
+	}
+	for id, next := range as {
+		for range as { // no more steps than there are, were it a circle
+			if good[next] && as[next] != "" {
+				next = as[next]
+			}
+		}
+		if good[next] && as[next] == "" {
+			out[id] = true
+		}
+	}
+	return out
 }
 
 // guard keeps what no policy may give up, whatever it says.

@@ -21,11 +21,11 @@ import (
 // Azure is one container, or what lies below a prefix in it. It implements
 // store.Store, SizedCreator, Clock, Retained and Promising.
 type Azure struct {
-	place  string // for people
-	prefix string // before every object's name: "" or with a slash at the end
-	lock   time.Duration
-	temp   string // for pieces too large for memory
-	now    func() time.Time
+	url, place string // the address, and what people need to see of it in an error
+	prefix     string // before every object's name: "" or with a slash at the end
+	lock       time.Duration
+	temp       string // for pieces too large for memory
+	now        func() time.Time
 
 	client *container.Client
 	http   *transport
@@ -45,7 +45,7 @@ var (
 // Open checks the address and where the credentials come from; nothing is
 // sent before the first call.
 func Open(_ context.Context, a address.Address, o address.Options) (*Azure, error) {
-	z := &Azure{lock: o.ObjectLock, temp: o.TempDir, now: o.Now, http: newTransport(), sizing: sizing, seen: new(atomic.Bool)}
+	z := &Azure{url: a.String(), lock: o.ObjectLock, temp: o.TempDir, now: o.Now, http: newTransport(), sizing: sizing, seen: new(atomic.Bool)}
 	if z.now == nil {
 		z.now = time.Now
 	}
@@ -84,7 +84,7 @@ func usage(place, why, do string) error {
 }
 
 // String gives the place's URL.
-func (z *Azure) String() string { return z.place }
+func (z *Azure) String() string { return z.url }
 
 // Close ends the connections that wait for use.
 func (z *Azure) Close() error {

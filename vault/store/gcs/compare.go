@@ -124,7 +124,7 @@ func (w *writer) withdraw() {
 
 // once is the place without a second try.
 func (g *GCS) once() *GCS {
-	o := &GCS{place: g.place, bucket: g.bucket, prefix: g.prefix, base: g.base, lock: g.lock, now: g.now, client: g.client, piece: g.piece,
+	o := &GCS{url: g.url, place: g.place, bucket: g.bucket, prefix: g.prefix, base: g.base, lock: g.lock, now: g.now, client: g.client, piece: g.piece,
 		tokens: g.tokens, retry: remote.Retry{Attempts: 1, Stall: g.retry.Stall}}
 	o.seen.Store(true)
 	return o

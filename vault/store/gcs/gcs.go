@@ -20,12 +20,12 @@ const publicEndpoint = "https://storage.googleapis.com"
 // GCS is one bucket, or what lies below a prefix in it. It implements
 // store.Store, SizedCreator, Clock, Retained and Promising.
 type GCS struct {
-	place  string // for people
-	bucket string
-	prefix string // before every object's name: "" or with a slash at the end
-	base   string // the endpoint without a slash at the end
-	lock   time.Duration
-	now    func() time.Time
+	url, place string // the address, and what people need to see of it in an error
+	bucket     string
+	prefix     string // before every object's name: "" or with a slash at the end
+	base       string // the endpoint without a slash at the end
+	lock       time.Duration
+	now        func() time.Time
 
 	client *http.Client
 	tokens *tokens // nil: requests bear none
@@ -39,7 +39,7 @@ type GCS struct {
 // sent before the first call. $STORAGE_EMULATOR_HOST is honoured when the
 // address names no endpoint, for this machine only.
 func Open(_ context.Context, a address.Address, o address.Options) (*GCS, error) {
-	g := &GCS{bucket: a.Bucket, lock: o.ObjectLock, now: o.Now, client: remote.HTTPClient(), piece: pieceSize}
+	g := &GCS{url: a.String(), bucket: a.Bucket, lock: o.ObjectLock, now: o.Now, client: remote.HTTPClient(), piece: pieceSize}
 	g.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	if g.now == nil {
 		g.now = time.Now
@@ -98,7 +98,7 @@ func usage(place, why, do string) error {
 }
 
 // String gives the place's URL.
-func (g *GCS) String() string { return g.place }
+func (g *GCS) String() string { return g.url }
 
 // Close ends the connections that wait for use.
 func (g *GCS) Close() error {

@@ -5,6 +5,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -50,6 +53,26 @@ func TestRetryStopsAtAPermanentError(t *testing.T) {
 	err = quick(6, nil).Do(ctx, func(context.Context) error { calls++; cancel(); return io.ErrUnexpectedEOF })
 	if !errors.Is(err, context.Canceled) || calls != 1 {
 		t.Fatalf("%v after %d calls and a cancelled context", err, calls)
+	}
+}
+
+// TestRetryBelievesACertificate: one that nobody vouches for is not tried again.
+func TestRetryBelievesACertificate(t *testing.T) {
+	srv := httptest.NewUnstartedServer(http.NotFoundHandler())
+	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
+	srv.StartTLS()
+	defer srv.Close()
+	tries := 0
+	err := Retry{Sleep: func(context.Context, time.Duration) error { return nil }}.Do(t.Context(), func(context.Context) error {
+		tries++
+		resp, err := HTTPClient().Get(srv.URL)
+		if err == nil {
+			resp.Body.Close()
+		}
+		return err
+	})
+	if err == nil || tries != 1 {
+		t.Errorf("%d tries: %v", tries, err)
 	}
 }
 

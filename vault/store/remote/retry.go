@@ -2,6 +2,7 @@ package remote
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"math/rand/v2"
 	"time"
@@ -49,6 +50,9 @@ func (r Retry) Do(ctx context.Context, op func(context.Context) error) error {
 		var p *permanent
 		if errors.As(err, &p) {
 			return p.err
+		}
+		if c := (*tls.CertificateVerificationError)(nil); errors.As(err, &c) {
+			return err // it will be the same one
 		}
 		if ctx.Err() != nil {
 			return errors.Join(ctx.Err(), err)

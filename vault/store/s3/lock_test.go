@@ -16,9 +16,10 @@ import (
 	"pgvault/vault/store/storetest/servers"
 )
 
-// TestLockedObjectsCannotBeTakenAway: with the key that may do everything,
-// Remove hides an object; its version stays, and can be read. (That the name is
-// free then is true of Amazon's service, not of the one here.)
+// TestLockedObjectsCannotBeTakenAway: with the key that may do everything, a
+// removal is refused, before it hides the object; and where another program has
+// hidden it, its version stays, and can be read. (That the name is free then is
+// true of Amazon's service, not of the one here.)
 func TestLockedObjectsCannotBeTakenAway(t *testing.T) {
 	s := servers.LockingS3(t)
 	a := at(s, "vault")
@@ -34,11 +35,15 @@ func TestLockedObjectsCannotBeTakenAway(t *testing.T) {
 		if off := until.Sub(now.Add(48 * time.Hour)); err != nil || off < -time.Second || off > time.Second {
 			t.Errorf("%s: locked until %v, %v", name, until, err)
 		}
-		if err := p.Remove(t.Context(), name); err != nil {
+		wantFault(t, p.Remove(t.Context(), name), fault.Refused, "locked until", "Wait until the lock ends")
+		if _, err := p.Stat(t.Context(), name); err != nil {
+			t.Errorf("%s after it was refused: %v", name, err)
+		}
+		if err := p.remove(t.Context(), name, nil); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := p.Stat(t.Context(), name); !errors.Is(err, store.ErrNotExist) {
-			t.Errorf("%s after Remove: %v", name, err)
+			t.Errorf("%s behind a marker: %v", name, err)
 		}
 		version := versions(t, p, name)
 		if len(version) != 1 {

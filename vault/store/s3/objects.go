@@ -7,9 +7,11 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"pgvault/vault/store"
 	"pgvault/vault/store/remote"
@@ -44,19 +46,36 @@ func (p *Place) head(ctx context.Context, name string) (*s3.HeadObjectOutput, er
 	return out, err
 }
 
-// Remove implements store.Store. In a bucket with versions it leaves a
-// delete marker.
+// Remove implements store.Store. An object that is locked is refused also
+// where the service would take the request: in a bucket with versions it leaves a
+// delete marker, behind which the locked version stays and is no longer listed.
 func (p *Place) Remove(ctx context.Context, name string) error {
-	if _, err := p.head(ctx, name); err != nil { // S3 answers a removal alike, whether there was something or not
+	out, err := p.head(ctx, name) // S3 answers a removal alike, whether there was something or not
+	if err != nil {
 		return p.fault("remove", name, err)
+	}
+	if until := aws.ToTime(out.ObjectLockRetainUntilDate); until.After(p.now()) {
+		return p.stillLocked(name, until, errLocked)
+	}
+	if out.ObjectLockLegalHoldStatus == types.ObjectLockLegalHoldStatusOn {
+		return remote.Fault(p.title, "remove", name, remote.Locked, errHeld)
 	}
 	if err := p.remove(ctx, name, nil); err != nil {
 		if until, lerr := p.LockedUntil(ctx, name); lerr == nil && until.After(p.now()) && status(err) == 403 {
-			return remote.Fault(p.title, "remove", name, remote.Locked, fmt.Errorf("it is locked until %s: %w", until.Format("2006-01-02 15:04"), &answer{err}))
+			return p.stillLocked(name, until, &answer{err})
 		}
 		return p.fault("remove", name, err)
 	}
 	return nil
+}
+
+var (
+	errLocked = errors.New("the service would only hide it")
+	errHeld   = errors.New("a legal hold is on it")
+)
+
+func (p *Place) stillLocked(name string, until time.Time, err error) error {
+	return remote.Fault(p.title, "remove", name, remote.Locked, fmt.Errorf("it is locked until %s: %w", until.Format("2006-01-02 15:04"), err))
 }
 
 // remove takes an object away, or one version of it.
