@@ -7,8 +7,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/jackc/pgx/v5"
-
 	"pgvault/fault"
 	"pgvault/pg"
 	"pgvault/pg/dumpfile"
@@ -136,7 +134,7 @@ func (p *RestorePlan) checkServer(ctx context.Context, v *Vault) error {
 	if err := p.checkRoles(ctx, conn, info.Major(), roles); err != nil {
 		return err
 	}
-	for _, check := range []func(context.Context, *pgx.Conn) error{p.checkTablespaces, p.checkLocale, p.checkRoom} {
+	for _, check := range []func(context.Context, *pg.Conn) error{p.checkTablespaces, p.checkLocale, p.checkRoom} {
 		if err := check(ctx, conn); err != nil {
 			return err
 		}
