@@ -3,7 +3,6 @@ package vault
 import (
 	"compress/gzip"
 	"context"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
