@@ -72,8 +72,27 @@ func (p *program) configCheck(cmd *cobra.Command, _ []string) error {
 		}
 	}
 	report("file", nil, orNone(s.conf.File))
-	r, err := archive.LoadRecipients(s.conf.Keys.RecipientsFile)
-	if err == nil && len(r.Public) < 2 && !s.conf.Keys.AllowOneRecipient {
+	drills := s.conf.Drill.Identity != "" && s.conf.Keys.RecipientsFile == "" // and makes no backups
+	if !drills {
+		checkRecipients(s.conf, report)
+	}
+	_, err = archive.LoadSigner(s.conf.Keys.SigningKey)
+	report("signing key", err, s.conf.Keys.SigningKey)
+	for _, place := range s.conf.Places {
+		_, err := setup.OpenPlace(cmd.Context(), place, config.StateDir(s.conf.File))
+		report("place", err, placeDoes(s.conf, place))
+	}
+	p.checkDrill(s.conf, report)
+	p.checkTell(s.conf, report)
+	if !drills {
+		p.checkServer(cmd, s.conf, report)
+	}
+	return first
+}
+
+func checkRecipients(conf *config.Config, report func(string, error, string)) {
+	r, err := archive.LoadRecipients(conf.Keys.RecipientsFile)
+	if err == nil && len(r.Public) < 2 && !conf.Keys.AllowOneRecipient {
 		err = &fault.Error{What: "there is only one recipient", Why: "lose its key, and every archive is lost", Left: "nothing was changed", Do: "add a second, or set keys.allow_one_recipient = true", Code: fault.Refused}
 	}
 	names := ""
@@ -81,15 +100,6 @@ func (p *program) configCheck(cmd *cobra.Command, _ []string) error {
 		names = fmt.Sprintf("%d, all of them can be sealed to", len(r.Public))
 	}
 	report("recipients", err, names)
-	_, err = archive.LoadSigner(s.conf.Keys.SigningKey)
-	report("signing key", err, s.conf.Keys.SigningKey)
-	for _, place := range s.conf.Places {
-		_, err := setup.OpenPlace(cmd.Context(), place, config.StateDir(s.conf.File))
-		report("place", err, placeDoes(s.conf, place))
-	}
-	p.checkTell(s.conf, report)
-	p.checkServer(cmd, s.conf, report)
-	return first
 }
 
 // placeDoes says what a place is asked to do.

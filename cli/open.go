@@ -61,9 +61,9 @@ func (p *program) vaultConfig(conf *config.Config) vault.Config {
 		Zone: conf.Vault.Location(), StateDir: config.StateDir(conf.File), File: conf.File, ReadOnly: p.readOnly, Runner: p.runner(),
 		RecipientsFile: conf.Keys.RecipientsFile, AllowOne: conf.Keys.AllowOneRecipient,
 		SigningKey: conf.Keys.SigningKey, TrustedSigners: conf.Keys.TrustedSigners, SelfCheck: conf.Keys.SelfCheck,
-		DrillEvery: conf.Keys.DrillEvery,
-		Tell:       vault.Tell{OnFailure: conf.Tell.OnFailure, PingFile: conf.Tell.PingFile, MetricsFile: conf.Tell.MetricsFile, Reminder: conf.Tell.Reminder},
-		Select:     conf.Select,
+		DrillEvery: conf.Keys.DrillEvery, ProofMaxAge: conf.ProofMaxAge(),
+		Tell:   vault.Tell{OnFailure: conf.Tell.OnFailure, PingFile: conf.Tell.PingFile, MetricsFile: conf.Tell.MetricsFile, Reminder: conf.Tell.Reminder},
+		Select: conf.Select,
 		Of: func(name string) vault.Database {
 			d := conf.Database(name)
 			return vault.Database{Copies: d.Copies, ExcludeTableData: d.ExcludeTableData, MaxAge: d.MaxAge, Schedule: conf.Schedule(name), Keep: *d.Keep, Grace: conf.Defaults.Grace, Removes: d.Removes, KeepFrom: d.KeepFrom, Verify: vault.Proof(conf.Defaults.Verify), Jobs: conf.Defaults.Jobs}

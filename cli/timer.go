@@ -33,7 +33,9 @@ func (p *program) timerCmd() *cobra.Command {
 	}
 	var cron bool
 	install := &cobra.Command{Use: "install", Short: "Write and start a systemd timer; with --cron, lines in the crontab",
-		Long: "Writes pgvault.service and pgvault.timer, hardened, and has systemd wait for the timer: for\n" +
+		Long: "Writes pgvault.service and pgvault.timer, hardened, and has systemd wait for the timer; where\n" +
+			"the configuration has a [drill] with a schedule, pgvault-drill.service and .timer too, for\n" +
+			"proofs by restore that give way to everything else. That is for\n" +
 			"the system where the configuration is the system's, else for this user. Where systemd does\n" +
 			"not run, nothing is written, and the lines for a crontab are printed. -n only shows.",
 		Args: usageArgs(cobra.NoArgs), RunE: func(cmd *cobra.Command, _ []string) error { return p.timerInstall(cmd.Context(), cron) }}
@@ -87,6 +89,12 @@ func (p *program) timerPlan(conf *config.Config) (timer.Plan, timer.Host, error)
 			plan.Read = append(plan.Read, name)
 		}
 	}
+	if s := conf.DrillSchedule(); s != nil {
+		plan.Drill = &timer.Drill{Schedule: s, Credential: conf.Drill.Credential()}
+		if plan.Drill.Credential == "" {
+			plan.Read = append(plan.Read, conf.Drill.Identity)
+		}
+	}
 	if conf.Tell.MetricsFile != "" {
 		plan.Write = append(plan.Write, filepath.Dir(conf.Tell.MetricsFile))
 	}
@@ -137,7 +145,7 @@ func (p *program) timerInstall(ctx context.Context, cron bool) error {
 	switch {
 	case err != nil:
 		return err
-	case len(plan.Schedules) == 0:
+	case len(plan.Schedules) == 0 && plan.Drill == nil:
 		return noSchedule(conf.File)
 	case p.readOnly:
 		return &fault.Error{Op: "timer install", What: "this pgvault is read-only", Why: "it was started with --read-only", Left: "nothing was changed", Do: "start it without --read-only", Code: fault.Refused}
@@ -154,9 +162,9 @@ func (p *program) timerInstall(ctx context.Context, cron bool) error {
 		return &fault.Error{Op: "timer install", What: "systemd does not run here, so that no timer was installed", Why: "there is no /run/systemd/system, as in most containers", Left: "nothing was changed",
 			Do: "pgvault timer install --cron puts the lines above into the crontab; pgvault timer run needs neither", Code: fault.Refused}
 	default:
-		for _, name := range plan.Credentials {
+		for _, name := range plan.AllCredentials() {
 			if _, err := os.Stat(filepath.Join(plan.CredentialDir, name)); err != nil {
-				return &fault.Error{Op: "timer install", What: "the credential " + name + " of a place is not there", Why: err.Error(), Left: "nothing was changed",
+				return &fault.Error{Op: "timer install", What: "the credential " + name + " is not there", Why: err.Error(), Left: "nothing was changed",
 					Do: "put it into " + filepath.Join(plan.CredentialDir, name) + ", owned by root, mode 0600", Code: fault.Refused, Err: err}
 			}
 		}
@@ -181,6 +189,9 @@ func (p *program) timerPreview(plan timer.Plan, host timer.Host, cron bool) erro
 	}
 	if !cron {
 		for _, f := range files {
+			if f.Want == "" {
+				continue
+			}
 			fmt.Fprintf(p.stdout, "# %s (%s)\n%s\n", f.Path, f.State, f.Want)
 		}
 		if host.Systemd {

@@ -17,6 +17,7 @@ type timerJSON struct {
 	Looked    *time.Time     `json:"looked"` // when a runner last looked what is due
 	Zone      string         `json:"zone"`
 	Databases []timerRunJSON `json:"databases"`
+	DrillNext *time.Time     `json:"drill_next"` // of the restore drill, null for none
 }
 
 type timerRunJSON struct {
@@ -52,17 +53,31 @@ func (p *program) timerShow(ctx context.Context) error {
 		out.Looked = &at
 	}
 	out.Zone = conf.Vault.Location().String()
-	if out.Databases, err = p.nextRuns(ctx, s, nil); err != nil {
-		return err
+	if len(conf.Schedules()) > 0 || conf.DrillSchedule() == nil { // a drill machine may have no server to ask
+		if out.Databases, err = p.nextRuns(ctx, s, nil); err != nil {
+			return err
+		}
+	}
+	if s := conf.DrillSchedule(); s != nil {
+		next := s.Next(time.Now())
+		out.DrillNext = &next
 	}
 	if p.json {
 		return writeJSON(p.stdout, out, "  ")
 	}
 	p.printInstalled(out.Installed)
-	starts := firstOf(out.Starts, "! nothing starts backups by itself; do: pgvault timer install")
-	fmt.Fprintf(p.stdout, "starts backups: %s\n", starts)
+	if out.Databases != nil {
+		starts := firstOf(out.Starts, "! nothing starts backups by itself; do: pgvault timer install")
+		fmt.Fprintf(p.stdout, "starts backups: %s\n", starts)
+	}
 	if out.Looked != nil {
 		fmt.Fprintf(p.stdout, "last looked:    %s\n", out.Looked.Local().Format(clockText))
+	}
+	if out.DrillNext != nil {
+		fmt.Fprintf(p.stdout, "restore drill:  looks next %s; pgvault verify --due -n shows what is due\n", out.DrillNext.Format(clockText))
+	}
+	if out.Databases == nil {
+		return nil
 	}
 	fmt.Fprintln(p.stdout)
 	return p.printRuns(out.Databases)
@@ -74,6 +89,9 @@ func (p *program) printInstalled(i timer.Installed) {
 		if state == "differs" {
 			state = "! differs from what install would write now: pgvault timer install writes it anew"
 		}
+		if state == "stray" {
+			state = "! the configuration has no such schedule any more: pgvault timer install takes it away"
+		}
 		fmt.Fprintf(p.stdout, "%s: %s\n", safetext.Line(f.Path), state)
 	}
 	if len(i.Units) > 0 && i.Units[1].State != "absent" {
@@ -82,6 +100,13 @@ func (p *program) printInstalled(i timer.Installed) {
 			active = "active"
 		}
 		fmt.Fprintf(p.stdout, "timer: %s\n", active)
+	}
+	if len(i.Units) > 3 && i.Units[3].State != "absent" {
+		active := "! not active: systemctl status says more"
+		if i.Drill {
+			active = "active"
+		}
+		fmt.Fprintf(p.stdout, "timer of the restore drill: %s\n", active)
 	}
 	if i.Cron != "" {
 		cron := i.Cron

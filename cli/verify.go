@@ -7,10 +7,10 @@ import (
 )
 
 func (p *program) verifyCmd() *cobra.Command {
-	var all, detach, super bool
+	var all, detach, super, due bool
 	var level, place string
 	cmd := &cobra.Command{
-		Use:   "verify ID|latest:DB...",
+		Use:   "verify ID|latest:DB... | --due [DB...]",
 		Short: "Prove archives: intact, readable or restored",
 		Long: "intact    every stored byte as the signed manifest says; no key needed\n" +
 			"readable  decrypted and parsed to the last byte; needs a key (-i)\n" +
@@ -18,14 +18,21 @@ func (p *program) verifyCmd() *cobra.Command {
 			"          The archive is loaded as a role without superuser: its code can do nothing outside.\n" +
 			"          Where only a superuser can make something in it, --as-superuser trusts the archive.\n" +
 			"What was found is written beside the archive, signed. Exit 5 when an archive is damaged.\n" +
-			"With --place and --all, every archive that has a copy in that place.",
+			"With --place and --all, every archive that has a copy in that place.\n" +
+			"With --due, the restore drill of [drill] in the configuration: of each database whose last\n" +
+			"proof with a person's key is older than drill.every, the newest good archive, one after\n" +
+			"another; before its schedule's turn nothing. -n shows what is due.",
 		Example: "  pgvault verify --all\n" +
-			"  pgvault verify latest:shop --level restored -i key.txt",
+			"  pgvault verify latest:shop --level restored -i key.txt\n" +
+			"  pgvault verify --due -n",
 		RunE: func(cmd *cobra.Command, refs []string) error {
 			p.kind = vault.KindVerify
 			s, err := p.open()
 			if err != nil {
 				return err
+			}
+			if due {
+				return p.verifyDue(cmd.Context(), s, refs, dueFlags{level: level, leveled: cmd.Flags().Changed("level"), other: all || detach || super || place != ""})
 			}
 			if all {
 				list, err := s.vault.List(cmd.Context())
@@ -65,6 +72,7 @@ func (p *program) verifyCmd() *cobra.Command {
 	cmd.Flags().StringVar(&place, "place", "", "the copy in this place (default: the best one)")
 	cmd.Flags().BoolVar(&super, "as-superuser", false, "restore as the scratch server's superuser: the archive's code may then do anything")
 	cmd.Flags().BoolVar(&all, "all", false, "every archive of the vault")
+	cmd.Flags().BoolVar(&due, "due", false, "what the restore drill of the configuration finds due")
 	cmd.Flags().BoolVar(&detach, "detach", false, "start a job of its own for each and return; prints their ids")
 	cmd.Flags().BoolVar(&p.json, "json", false, "JSON Lines, the last with type done")
 	return cmd

@@ -39,7 +39,8 @@ func (l *loader) check(c *Config) {
 		l.at(p, "label %.60q: at most 32 printable characters", l.raw[p])
 	}
 	l.checkSchedules(c)
-	l.oneOf(in("defaults", "verify"), c.Defaults.Verify, "stored", "intact", "readable")
+	l.oneOf(in("defaults", "verify"), c.Defaults.Verify, "stored", "intact", "readable", "restored")
+	l.checkDrill(c, in("drill"))
 	l.oneOf(in("ui", "times"), c.UI.Times, "local", "utc")
 	if c.Defaults.Jobs < 1 || c.Defaults.Jobs > maxJobs {
 		l.at(in("defaults", "jobs"), "jobs = %d: it must be from 1 to %d", c.Defaults.Jobs, maxJobs)

@@ -32,6 +32,7 @@ type Config struct {
 	Defaults  Defaults    `toml:"defaults"`
 	Databases []Database  `toml:"database"`
 	Places    []Place     `toml:"place"`
+	Drill     Drill       `toml:"drill"`
 	Tell      Tell        `toml:"tell"`
 	UI        UI          `toml:"ui"`
 
@@ -70,9 +71,13 @@ type Defaults struct {
 	MaxAge time.Duration    `toml:"max_age"` // a newest archive older than this is late
 	Keep   retention.Policy `toml:"keep"`    // what stays; only where somebody set it is anything removed
 	Grace  time.Duration    `toml:"grace"`   // between marked and removed
-	Verify string           `toml:"verify"`  // what each backup reaches by itself: stored, intact or readable
-	Jobs   int              `toml:"jobs"`    // workers of a restore
-	Copies []string         `toml:"copies"`  // names of the places that every archive is to lie in; none: all, in the order of the file
+	Verify string           `toml:"verify"`  // what each backup reaches by itself: stored, intact, readable or restored
+	// ProofMaxAge: Health warns when the last proof by restore of a database
+	// is older; 0: it does not, see Config.ProofMaxAge.
+	ProofMaxAge time.Duration `toml:"proof_max_age"`
+
+	Jobs   int      `toml:"jobs"`   // workers of a restore
+	Copies []string `toml:"copies"` // names of the places that every archive is to lie in; none: all, in the order of the file
 }
 
 // Database is one entry, or what Config.Database made of it.
@@ -146,7 +151,8 @@ func Default() *Config {
 			Verify: "readable",
 			Jobs:   1,
 		},
-		Tell: Tell{Reminder: 24 * time.Hour},
-		UI:   UI{Times: "local", Mouse: true},
+		Drill: Drill{Every: 30 * 24 * time.Hour, Level: "restored"},
+		Tell:  Tell{Reminder: 24 * time.Hour},
+		UI:    UI{Times: "local", Mouse: true},
 	}
 }

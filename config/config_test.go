@@ -73,6 +73,7 @@ mouse = false
 	want := &Config{
 		Vault:    Vault{Name: "main", Label: "PROD"},
 		Server:   pg.Settings{Service: "backup", Globals: &yes},
+		Drill:    Drill{Every: 30 * 24 * time.Hour, Level: "restored"},
 		Keys:     Keys{RecipientsFile: "/etc/pgvault/recipients.txt", SigningKey: "/k/signing_key", DrillEvery: 30 * 24 * time.Hour},
 		Defaults: Defaults{MaxAge: 36 * time.Hour, Verify: "intact", Jobs: 4, Keep: retention.Policy{Daily: 7, Within: 14 * day}, Grace: 2 * day},
 		Databases: []Database{

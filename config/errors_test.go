@@ -16,7 +16,7 @@ func TestErrors(t *testing.T) {
 		{"[keys]\nrecipents_file = \"x\" # <-", `unknown key "recipents_file"; did you mean "recipients_file"?`},
 		{"[keys]\nRecipients_File = \"x\" # <-", `unknown key "Recipients_File"; did you mean "recipients_file"?`},
 		{"[vault]\n[key] # <-\nself_check = true", `unknown key "key"; did you mean "keys"?`},
-		{"[scratch] # <-\nwhere = \"private\"", `unknown key "scratch"; known here: database, defaults, keys`},
+		{"[scratch] # <-\nwhere = \"private\"", `unknown key "scratch"; known here: database, defaults, drill, keys`},
 		{"[vault]\nname=\"x\"\n[defaults]\nkeep = { last = 1, dayly = 7 } # <-", `unknown key "dayly"; did you mean "daily"?`},
 		{"[defaults.keep]\nlast = 1\nweakly = 2 # <-", `did you mean "weekly"?`},
 		{"defaults.keep.last = 1\ndefaults.keep.nope = 1 # <-", `unknown key "nope"`},
@@ -48,7 +48,7 @@ func TestErrors(t *testing.T) {
 		{"[defaults]\nmax_age = \"\" # <-", `max_age = "": it must be above zero`},
 		{"[defaults]\nmax_age = \"1000000000000000000d\" # <-", "more than a hundred years"},
 		{"[defaults]\njobs = 0 # <-", "jobs = 0: it must be from 1"},
-		{"[defaults]\nverify = \"restored\" # <-", `verify = "restored": it must be one of stored, intact, readable`},
+		{"[defaults]\nverify = \"restore\" # <-", `verify = "restore": it must be one of stored, intact, readable, restored`},
 		{"[ui]\ntimes = \"UTC\" # <-", `times = "UTC": it must be one of local, utc`},
 
 		{"[vault]\nname = \"\" # <-", `vault name ""`},

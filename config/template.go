@@ -66,7 +66,7 @@ func Template(v Values) []byte {
 	} else {
 		t.line(`# keep    = { last = 3, daily = 7, weekly = 4, monthly = 6 }`)
 	}
-	t.line(`# verify  = "readable"`)
+	t.line(`# verify  = "readable"    # or "restored": each backup is restored into a scratch server before it ends`)
 	t.databases(v.Databases, v.Exclude)
 	for _, p := range v.Places {
 		t.section("[[place]]")

@@ -321,8 +321,27 @@ func verifySection(conf *config.Config) Section {
 		return section("Verify", "[keys]", "no self-check: what is stored is not read back", "unread",
 			[]vault.Check{note("self_check = true in [keys]", "a backup that nobody read back is a hope")})
 	}
-	return section("Verify", "[defaults]", "each backup is read back with a one-time key; reaches "+conf.Defaults.Verify, "",
-		[]vault.Check{ok("self-check after each backup"), {Text: "a restore into a scratch server proves more: v on an archive, or pgvault verify --level restored"}})
+	now, lines := "each backup is read back with a one-time key; reaches readable", []vault.Check{ok("self-check after each backup: it is proven readable")}
+	if conf.Defaults.Verify == "restored" {
+		now = "each backup is read back and restored with a one-time key; reaches restored"
+		lines = append(lines, ok("restored into a scratch server after each backup, at low priority"))
+	} else {
+		lines = append(lines, vault.Check{Text: "a restore into a scratch server proves more: v on an archive, pgvault verify --level restored, or verify = \"restored\""})
+	}
+	if d := conf.Drill; d.Identity != "" {
+		when := "pgvault verify --due"
+		if s := conf.DrillSchedule(); s != nil {
+			when = s.String()
+		}
+		lines = append(lines, ok("restore drill: %s, whose proof is older than %s, up to %s", when, config.FormatDuration(d.Every), d.Level))
+		if len(conf.Schedules()) > 0 {
+			lines = append(lines, note("this host makes backups and holds the drill's key", "who takes it over can open every archive: let another machine drill"))
+		}
+	}
+	if age := conf.ProofMaxAge(); age > 0 {
+		lines = append(lines, vault.Check{Text: "a last proof by restore older than " + config.FormatDuration(age) + " is warned of"})
+	}
+	return section("Verify", "[defaults]", now, "", lines)
 }
 
 func programSection(conf *config.Config, p Program) Section {

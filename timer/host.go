@@ -44,14 +44,18 @@ type File struct {
 	Path string `json:"path"`
 	Want string `json:"-"`
 	Have string `json:"-"`
-	// State is "same", "differs" or "absent".
+	// State is "same", "differs", "absent", or "stray": there, and the
+	// configuration has nothing to start by it.
 	State string `json:"state"`
+
+	unit string // that systemd enables, empty for a service
 }
 
 // Installed is what of a plan is there.
 type Installed struct {
 	Units  []File `json:"units"`
-	Active bool   `json:"active"`        // systemd waits for the timer
+	Active bool   `json:"active"`        // systemd waits for the timer of backups
+	Drill  bool   `json:"drill"`         // and for that of the restore drill
 	Cron   string `json:"cron"`          // "same", "differs", "absent", or "unknown" where there is no crontab program
 	Why    string `json:"why,omitempty"` // why Cron is unknown
 	cron   string // the crontab
@@ -101,11 +105,20 @@ func (h Host) systemctl(ctx context.Context, args ...string) error {
 	return err
 }
 
-// Files are the plan's units on this host.
+// Files are the plan's units on this host: the service and the timer of
+// backups, then those of the restore drill, if there is one.
 func (h Host) Files(p Plan) ([]File, error) {
-	files := []File{{Path: filepath.Join(h.UnitDir, p.Name+".service"), Want: p.Service()}, {Path: filepath.Join(h.UnitDir, p.Name+".timer"), Want: p.Timer()}}
-	for i := range files {
-		f := &files[i]
+	units := []File{{Path: p.Name + ".service"}, {Path: p.Name + ".timer", unit: p.Name + ".timer"},
+		{Path: p.Name + "-drill.service"}, {Path: p.Name + "-drill.timer", unit: p.Name + "-drill.timer"}}
+	if len(p.Schedules) > 0 {
+		units[0].Want, units[1].Want = p.Service(), p.Timer()
+	}
+	if p.Drill != nil {
+		units[2].Want, units[3].Want = p.DrillService(), p.DrillTimer()
+	}
+	var files []File
+	for i, f := range units {
+		f.Path = filepath.Join(h.UnitDir, f.Path)
 		src, err := os.ReadFile(f.Path)
 		f.Have = string(src)
 		switch {
@@ -115,8 +128,13 @@ func (h Host) Files(p Plan) ([]File, error) {
 			return nil, &fault.Error{Op: "timer", What: f.Path + " cannot be read", Why: err.Error(), Left: "nothing was changed", Do: "run this as the user who may read it", Err: err}
 		case f.Have == f.Want:
 			f.State = "same"
+		case f.Want == "":
+			f.State = "stray"
 		default:
 			f.State = "differs"
+		}
+		if i < 2 || f.Want != "" || f.State != "absent" {
+			files = append(files, f)
 		}
 	}
 	return files, nil
@@ -129,8 +147,16 @@ func (h Host) Look(ctx context.Context, p Plan) (Installed, error) {
 		return Installed{}, err
 	}
 	i := Installed{Units: files, Cron: "absent"}
-	if files[1].State != "absent" && h.Systemd {
-		i.Active = h.systemctl(ctx, "--quiet", "is-active", p.Name+".timer") == nil
+	for n, f := range files {
+		if f.unit == "" || f.State == "absent" || !h.Systemd {
+			continue
+		}
+		active := h.systemctl(ctx, "--quiet", "is-active", f.unit) == nil
+		if n == 1 {
+			i.Active = active
+		} else {
+			i.Drill = active
+		}
 	}
 	i.cron, err = h.crontab(ctx)
 	if err != nil {
@@ -162,19 +188,49 @@ func (h Host) Install(ctx context.Context, p Plan) error {
 				Do: "look at it, and move it away", Code: fault.Refused}
 		}
 	}
+	if _, err := h.takeAway(ctx, "timer install", files, func(f File) bool { return f.State == "stray" }); err != nil {
+		return err
+	}
+	commands := [][]string{{"daemon-reload"}}
 	for _, f := range files {
-		if f.State != "same" {
+		if f.State != "same" && f.Want != "" {
 			if err := write(f.Path, f.Want); err != nil {
 				return &fault.Error{Op: "timer install", What: f.Path + " could not be written", Why: err.Error(), Left: "the timer was not started", Do: h.writeAs(), Err: err}
 			}
 		}
+		if f.unit != "" && f.Want != "" {
+			commands = append(commands, []string{"enable", f.unit}, []string{"restart", f.unit})
+		}
 	}
-	for _, args := range [][]string{{"daemon-reload"}, {"enable", p.Name + ".timer"}, {"restart", p.Name + ".timer"}} {
+	for _, args := range commands {
 		if err := h.systemctl(ctx, args...); err != nil {
 			return &fault.Error{Op: "timer install", What: "systemd did not take the timer", Why: err.Error(), Left: "the units are written in " + h.UnitDir, Do: "systemctl status " + p.Name + ".timer says more; pgvault timer remove takes the units away", Err: err}
 		}
 	}
 	return nil
+}
+
+// takeAway removes those units that were written by pgvault, and gives them.
+func (h Host) takeAway(ctx context.Context, op string, files []File, which func(File) bool) ([]string, error) {
+	files = slices.DeleteFunc(slices.Clone(files), func(f File) bool {
+		return f.State == "absent" || !which(f) || !strings.HasPrefix(f.Have, written)
+	})
+	var gone []string
+	for _, f := range files {
+		if f.unit == "" || !h.Systemd {
+			continue
+		}
+		if err := h.systemctl(ctx, "disable", "--now", f.unit); err != nil {
+			return nil, &fault.Error{Op: op, What: "systemd did not let go of the timer", Why: err.Error(), Left: "the units are as they were", Do: h.writeAs(), Err: err}
+		}
+	}
+	for _, f := range files {
+		if err := os.Remove(f.Path); err != nil {
+			return gone, &fault.Error{Op: op, What: f.Path + " could not be removed", Why: err.Error(), Left: "it is still there", Do: h.writeAs(), Err: err}
+		}
+		gone = append(gone, f.Path)
+	}
+	return gone, nil
 }
 
 func (h Host) writeAs() string {
@@ -212,20 +268,9 @@ func (h Host) Remove(ctx context.Context, p Plan) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	var gone []string
-	if h.Systemd && i.Units[1].State != "absent" && strings.HasPrefix(i.Units[1].Have, written) {
-		if err := h.systemctl(ctx, "disable", "--now", p.Name+".timer"); err != nil {
-			return nil, &fault.Error{Op: "timer remove", What: "systemd did not let go of the timer", Why: err.Error(), Left: "the units are as they were", Do: h.writeAs(), Err: err}
-		}
-	}
-	for _, f := range i.Units {
-		if f.State == "absent" || !strings.HasPrefix(f.Have, written) {
-			continue
-		}
-		if err := os.Remove(f.Path); err != nil {
-			return gone, &fault.Error{Op: "timer remove", What: f.Path + " could not be removed", Why: err.Error(), Left: "it is still there", Do: h.writeAs(), Err: err}
-		}
-		gone = append(gone, f.Path)
+	gone, err := h.takeAway(ctx, "timer remove", i.Units, func(File) bool { return true })
+	if err != nil {
+		return gone, err
 	}
 	if len(gone) > 0 && h.Systemd {
 		if err := h.systemctl(ctx, "daemon-reload"); err != nil {

@@ -36,27 +36,55 @@ type Plan struct {
 	Credentials   []string
 	CredentialDir string
 	EnvFile       string // is read if it is there
+
+	Drill *Drill // nil: this host has no restore drill
+}
+
+// Drill is when proofs by restore are looked for, see the drill of the
+// configuration.
+type Drill struct {
+	Schedule   *schedule.Schedule
+	Credential string // name of the one that holds the identity; empty: a file does
 }
 
 // hourly wakes the runner for what the schedules' own times leave out.
 const hourly = "*-*-* *:00:00"
 
-// Service is the text of the service unit.
+// Service is the text of the service unit of backups.
 func (p Plan) Service() string {
+	return p.service("back up what is due", p.backup(), p.Credentials, "Nice=5\nIOSchedulingClass=best-effort\nIOSchedulingPriority=6")
+}
+
+// AllCredentials names those of the places and of the drill.
+func (p Plan) AllCredentials() []string {
+	if p.Drill == nil || p.Drill.Credential == "" {
+		return p.Credentials
+	}
+	return append(p.Credentials[:len(p.Credentials):len(p.Credentials)], p.Drill.Credential)
+}
+
+// DrillService is the text of the service unit of the restore drill. It gives
+// way to everything else. One that was killed is started again: it goes on
+// where it was.
+func (p Plan) DrillService() string {
+	return p.service("prove by restore what is due", p.drill(), p.AllCredentials(), "Nice=19\nIOSchedulingClass=idle\nCPUWeight=idle\nRestart=on-abnormal\nRestartSec=10min")
+}
+
+func (p Plan) service(does string, words, credentials []string, priority string) string {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	line(written + ", which writes it anew. pgvault timer remove removes it.")
-	line("[Unit]\nDescription=pgvault: back up what is due\nWants=network-online.target\nAfter=network-online.target postgresql.service\n")
+	line("[Unit]\nDescription=pgvault: %s\nWants=network-online.target\nAfter=network-online.target postgresql.service\n", does)
 	line("[Service]\nType=notify\nNotifyAccess=main")
-	line("ExecStart=%s", p.command())
+	line("ExecStart=%s", command(words))
 	if p.EnvFile != "" {
 		line("EnvironmentFile=-%s", escape(p.EnvFile))
 	}
-	for _, name := range p.Credentials {
+	for _, name := range credentials {
 		line("LoadCredential=%s:%s", escape(name), escape(filepath.Join(p.CredentialDir, name)))
 	}
 	line("# It is told to end cleanly, and leaves nothing half-made.\nKillMode=mixed\nTimeoutStopSec=2min")
-	line("Nice=5\nIOSchedulingClass=best-effort\nIOSchedulingPriority=6\nUMask=0077\n")
+	line("%s\nUMask=0077\n", priority)
 	if p.User != "" {
 		line("User=%s", escape(p.User))
 		line("# It reads everything that its user may read, and writes to these alone.\nProtectSystem=strict")
@@ -74,6 +102,7 @@ func (p Plan) Service() string {
 			line("CapabilityBoundingSet=")
 		}
 		line("SystemCallFilter=~@privileged @resources")
+		line("# A proof by restore gives way to others.\nSystemCallFilter=setpriority ioprio_set")
 	}
 	return b.String()
 }
@@ -122,13 +151,20 @@ func (p Plan) home() string {
 	return mode
 }
 
-// Timer is the text of the timer unit.
-func (p Plan) Timer() string {
+// Timer is the text of the timer unit of backups.
+func (p Plan) Timer() string { return timer("wake up when a backup is due", p.Schedules) }
+
+// DrillTimer is the text of the timer unit of the restore drill.
+func (p Plan) DrillTimer() string {
+	return timer("wake up when a restore drill is due", []*schedule.Schedule{p.Drill.Schedule})
+}
+
+func timer(does string, schedules []*schedule.Schedule) string {
 	var b strings.Builder
 	b.WriteString(written + ", which writes it anew. pgvault timer remove removes it.\n" +
-		"[Unit]\nDescription=pgvault: wake up when a backup is due\n\n[Timer]\n")
+		"[Unit]\nDescription=pgvault: " + does + "\n\n[Timer]\n")
 	every := false
-	for _, s := range p.Schedules {
+	for _, s := range schedules {
 		fmt.Fprintf(&b, "# %s\n", s)
 		for _, e := range s.OnCalendar() {
 			fmt.Fprintf(&b, "OnCalendar=%s\n", e)
@@ -142,14 +178,17 @@ func (p Plan) Timer() string {
 	return b.String()
 }
 
-func (p Plan) words() []string {
-	return append(append([]string{p.Program}, p.Args...), "--no-input", "backup", "--due")
+func (p Plan) words(verb ...string) []string {
+	return append(append(append([]string{p.Program}, p.Args...), "--no-input"), verb...)
 }
 
-// command is the call as systemd reads it.
-func (p Plan) command() string {
+func (p Plan) backup() []string { return p.words("backup", "--due") }
+func (p Plan) drill() []string  { return p.words("verify", "--due") }
+
+// command is a call as systemd reads it.
+func command(words []string) string {
 	var out []string
-	for _, w := range p.words() {
+	for _, w := range words {
 		out = append(out, word(strings.ReplaceAll(w, "$", "$$")))
 	}
 	return strings.Join(out, " ")
@@ -170,14 +209,22 @@ func word(s string) string {
 // Crontab gives the lines for a crontab. cron counts on the host's clock:
 // where that is not the schedules' own, it looks every ten minutes.
 func (p Plan) Crontab() []string {
+	out := cronLines("", p.backup(), p.Schedules)
+	if p.Drill != nil {
+		out = append(out, cronLines("nice -n 19 ", p.drill(), []*schedule.Schedule{p.Drill.Schedule})...)
+	}
+	return out
+}
+
+func cronLines(before string, call []string, schedules []*schedule.Schedule) []string {
 	var words []string
-	for _, w := range append([]string{p.Program, "--quiet"}, p.words()[1:]...) {
+	for _, w := range append([]string{call[0], "--quiet"}, call[1:]...) {
 		words = append(words, strings.ReplaceAll(shell(w), "%", `\%`)) // a percent sign is a line end to cron
 	}
-	command := strings.Join(words, " ")
+	command := before + strings.Join(words, " ")
 	var out []string
-	every := false
-	for _, s := range p.Schedules {
+	every := len(schedules) == 0 // nothing is to be started
+	for _, s := range schedules {
 		if !sameClock(s.Zone()) {
 			return []string{"*/10 * * * * " + command}
 		}

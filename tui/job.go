@@ -109,10 +109,8 @@ func (j *job) apply(ev vault.Event, now time.Time) {
 		text, warn := placeWords(ev)
 		j.addLog(logLine{now, warn, text})
 	case vault.StageDone:
-		for i := range j.stages {
-			if j.stages[i].stage == ev.Stage {
-				j.stages[i].done, j.stages[i].seconds = true, ev.Seconds
-			}
+		if i := j.nextStage(ev.Stage); i >= 0 {
+			j.stages[i].done, j.stages[i].seconds = true, ev.Seconds
 		}
 	case vault.RunDone:
 		j.end(ev)
@@ -129,7 +127,7 @@ func at(t, or time.Time) time.Time {
 // enter begins a stage: its counters start anew; the list of tables too, with
 // the first one of a stage that passes over them again.
 func (j *job) enter(s vault.Stage, t time.Time) {
-	j.cur = slices.IndexFunc(j.stages, func(r stageRow) bool { return r.stage == s })
+	j.cur = j.nextStage(s)
 	if j.cur < 0 {
 		j.stages = append(j.stages, stageRow{stage: s})
 		j.cur = len(j.stages) - 1
@@ -138,6 +136,12 @@ func (j *job) enter(s vault.Stage, t time.Time) {
 	j.progress = vault.Progress{Stage: s}
 	j.meter = meter{}
 	j.anew = overTables(s)
+}
+
+// nextStage is the first of this name that has not ended: a backup that is
+// restored before it ends passes over the rows twice.
+func (j *job) nextStage(s vault.Stage) int {
+	return slices.IndexFunc(j.stages, func(r stageRow) bool { return r.stage == s && !r.done })
 }
 
 // overTables tells the stages that pass over every table.

@@ -56,12 +56,12 @@ func (v *Vault) Backup(ctx context.Context, o BackupOptions, sink Sink) error {
 	stages := []Stage{StagePreflight, StageSnapshot, StageData, StageSeal}
 	if v.c.SelfCheck {
 		stages = append(stages, StageReadBack)
-		if b.conf.Verify == ProofRestored {
-			stages = append(stages, StageScratch, StageCreate, StageData, StageIndexes, StageSettings, StageCompare)
-		}
 	}
 	if v.copiesAfter(o) {
 		stages = append(stages, StageCopies)
+	}
+	if b.provesByRestore() {
+		stages = append(stages, restoreStages...)
 	}
 	b.run = newRun(sink, v.now, RunStarted{Kind: KindBackup, ID: id, Database: o.Database, Stages: stages})
 	made := b.do(ctx)
@@ -80,6 +80,13 @@ func (v *Vault) Backup(ctx context.Context, o BackupOptions, sink Sink) error {
 	v.rememberEnd(b.vf, o.Database, nil)
 	if v.copiesAfter(o) { // the database's lock is free again
 		err = b.copies(ctx)
+	}
+	if b.provesByRestore() && ctx.Err() == nil {
+		proof := b.proveByRestore(ctx)
+		if err = bothOf(err, proof); fault.CodeOf(proof) == fault.Differs {
+			made = proof // retention waits until somebody has looked
+			return b.finish(ctx, err)
+		}
 	}
 	b.retain(ctx)
 	return b.finish(ctx, err)

@@ -32,14 +32,15 @@ type healthFacts struct {
 	keysErr    error
 	trail      Trail
 
-	known      bool             // something is known of at least one place
-	drilled    *time.Time       // the last drill that the state folder knows of
-	drillEvery time.Duration    // 0: nothing is asked
-	minFree    map[string]int64 // by place: bytes that are to stay free
-	failing    map[string]tell.Broken
-	switches   []Explained // that were broken off
-	sheet      SheetState
-	retention  *NextRetention
+	known       bool             // something is known of at least one place
+	drilled     *time.Time       // the last drill that the state folder knows of
+	drillEvery  time.Duration    // 0: nothing is asked
+	proofMaxAge time.Duration    // of a proof by restore; 0: nothing is asked
+	minFree     map[string]int64 // by place: bytes that are to stay free
+	failing     map[string]tell.Broken
+	switches    []Explained // that were broken off
+	sheet       SheetState
+	retention   *NextRetention
 }
 
 // placeFacts is what is known of one place.

@@ -15,7 +15,7 @@ import (
 
 // askState reads what the state folder knows beside the last runs.
 func (f *healthFacts) askState(v *Vault) {
-	f.drillEvery, f.minFree = v.c.DrillEvery, map[string]int64{}
+	f.drillEvery, f.proofMaxAge, f.minFree = v.c.DrillEvery, v.c.ProofMaxAge, map[string]int64{}
 	for _, p := range v.c.Places {
 		f.minFree[p.Name] = p.MinFree
 	}
@@ -52,6 +52,9 @@ func (f *healthFacts) moreWarnings(places []PlaceHealth) []Explained {
 		}
 	}
 	if e, ok := f.drillWarning(); ok {
+		out = append(out, e)
+	}
+	if e, ok := f.proofWarning(); ok {
 		out = append(out, e)
 	}
 	if e, ok := f.sheet.warning(); ok {

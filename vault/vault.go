@@ -39,6 +39,7 @@ type Config struct {
 	TrustedSigners string // path of further public keys, may be empty
 	SelfCheck      bool
 	DrillEvery     time.Duration // Health warns when no person's key was used for so long; 0: never
+	ProofMaxAge    time.Duration // Health warns when a database's last proof by restore is older; 0: never
 
 	Tell Tell // who is told when something is the matter
 
@@ -93,6 +94,7 @@ type Vault struct {
 	c      Config
 	now    func() time.Time
 	random io.Reader
+	free   func(dir string) (int64, error) // of a folder of this host; nil: as the system says
 
 	mu    sync.Mutex
 	vf    *archive.VaultFile

@@ -13,6 +13,9 @@ import (
 	"pgvault/vault/archive"
 )
 
+// restoreStages are those of a proof by restore.
+var restoreStages = []Stage{StageScratch, StageCreate, StageData, StageIndexes, StageSettings, StageCompare}
+
 // Verify proves an archive up to a level and appends the proof, signed,
 // where this host has a signing key. intact needs no identity.
 func (v *Vault) Verify(ctx context.Context, o VerifyOptions, sink Sink) error {
@@ -21,7 +24,7 @@ func (v *Vault) Verify(ctx context.Context, o VerifyOptions, sink Sink) error {
 	case ProofReadable:
 		stages = append(stages, StageDecrypt)
 	case ProofRestored:
-		stages = append(stages, StageScratch, StageCreate, StageData, StageIndexes, StageSettings, StageCompare)
+		stages = append(stages, restoreStages...)
 	}
 	f, err := v.locate(ctx, o.ID, o.Place)
 	if err != nil {
@@ -199,15 +202,25 @@ func (v *Vault) addProof(ctx context.Context, l *located, signer *archive.Signer
 }
 
 // byRestore restores into a private scratch server, made for this and
-// removed afterwards, and compares every table there.
+// removed afterwards, and compares every table there: one at a time on this
+// host, and at low priority.
 func (p *proving) byRestore(ctx context.Context) error {
 	run, v := p.run, p.v
 	run.enter(StageScratch)
+	next, err := p.scratchTurn(ctx)
+	if err != nil {
+		return err
+	}
+	defer next()
+	ctx = pg.AtLowPriority(ctx)
 	r, err := openTwice(ctx, &located{site: p.l.site, o: p.o}, p.keys)
 	if err != nil {
 		return p.conclude(ctx, ProofRestored, p.diagnosed(ctx, err))
 	}
 	defer r.main.Close()
+	if err := p.scratchRoom(r.scratchNeed()); err != nil {
+		return err
+	}
 	all, searched, err := pg.FindPrograms(ctx, v.c.Server.BinDir)
 	if err != nil {
 		return err
@@ -224,6 +237,7 @@ func (p *proving) byRestore(ctx context.Context) error {
 		super = ""
 	}
 	cluster, err := pgtest.Start(ctx, pgtest.Options{BinDir: dir, Superuser: super, Conf: map[string]string{
+		"max_wal_size": strconv.Itoa(scratchLog>>20) + "MB",
 		// pg_dump locks every table at once; 64 for each of 50 connections is the default.
 		"max_locks_per_transaction": strconv.Itoa(64 + len(r.toc.Entries)/40)}})
 	if err != nil {

@@ -156,14 +156,18 @@ func (c *Cluster) place(dir string) error {
 	return nil
 }
 
-// tempDir makes a directory below TMPDIR, or below /tmp where that path would
-// be too long for a socket.
-func tempDir() (string, error) {
-	base := os.TempDir()
-	if len(base) > maxSocketPath-40 {
-		base = "/tmp"
+// Base is the directory below which clusters without Options.Dir are made:
+// TMPDIR, or /tmp where that path would be too long for a socket.
+func Base() string {
+	if base := os.TempDir(); len(base) <= maxSocketPath-40 {
+		return base
 	}
-	dir, err := os.MkdirTemp(base, tempPrefix+"*")
+	return "/tmp"
+}
+
+// tempDir makes a directory below Base.
+func tempDir() (string, error) {
+	dir, err := os.MkdirTemp(Base(), tempPrefix+"*")
 	if err != nil {
 		return "", fmt.Errorf("a directory for the private cluster: %w", err)
 	}

@@ -80,7 +80,7 @@ func (c *Cluster) StartAgain(ctx context.Context) error {
 	cmd.Stdout, cmd.Stderr = w, w
 	// SIGQUIT is PostgreSQL's immediate shutdown: the postmaster takes its
 	// children with it.
-	p, err := child.Start(context.Background(), cmd, child.Options{Death: syscall.SIGQUIT, Cred: c.cred})
+	p, err := child.Start(context.Background(), cmd, child.Options{Death: syscall.SIGQUIT, Cred: c.cred, Low: child.IsLow(ctx)})
 	w.Close()
 	if err != nil {
 		r.Close()

@@ -23,6 +23,9 @@ type Options struct {
 	Grace  time.Duration  // from Cancel to SIGKILL; 0 means 5 s
 	// Cred is the user that the child runs as; nil: the one that calls.
 	Cred *syscall.Credential
+	// Low has the child, and all that it starts, give way to others. A ctx
+	// of AtLowPriority says the same.
+	Low bool
 }
 
 // Process is a started child. It is always reaped, also when nobody waits.
@@ -54,6 +57,7 @@ func Start(ctx context.Context, cmd *exec.Cmd, o Options) (*Process, error) {
 		o.Grace = 5 * time.Second
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: o.Death, Credential: o.Cred}
+	o.Low = o.Low || IsLow(ctx)
 	p := &Process{cmd: cmd, o: o, done: make(chan struct{})}
 	started := make(chan error, 1)
 	go p.live(started)
@@ -66,7 +70,11 @@ func Start(ctx context.Context, cmd *exec.Cmd, o Options) (*Process, error) {
 
 func (p *Process) live(started chan<- error) {
 	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
+	if p.o.Low {
+		giveWay() // the thread cannot go back to what it was: it stays locked, and ends with this goroutine
+	} else {
+		defer runtime.UnlockOSThread()
+	}
 	err := p.cmd.Start()
 	started <- err
 	if err != nil {
