@@ -13,8 +13,7 @@ import (
 // RunSwitch is Switch as a job in this process: it has a journal of events
 // and is in the audit trail.
 func (v *Vault) RunSwitch(ctx context.Context, p *SwitchPlan, sink Sink) error {
-	o := Order{Kind: KindSwitch, Database: p.Database, ID: p.Archive, ToNew: p.Other.Name}
-	return v.runJob(ctx, o, v.actor(), nil, sink, func(ctx context.Context, r *recorder) error { return v.Switch(ctx, p, r.tell) })
+	return v.runJob(ctx, p.Order(), v.actor(), nil, sink, func(ctx context.Context, r *recorder) error { return v.Switch(ctx, p, r.tell) })
 }
 
 // Switch applies a plan: that of PlanSwitch, PlanSwitchUndo or
