@@ -70,7 +70,7 @@ func provisional(list []vault.Archive) []vault.DatabaseHealth {
 			continue
 		}
 		d.Archives++
-		if d.LastGood == nil || a.Started.After(*d.LastGood) {
+		if a.Imported == nil && (d.LastGood == nil || a.Started.After(*d.LastGood)) { // an import is no backup of what there is today
 			began := a.Started
 			d.LastGood, d.Proof, d.Copies, d.Places = &began, a.Proof, a.GoodCopies(), len(a.Copies)
 		}

@@ -437,3 +437,25 @@ func TestSwitchCommands(t *testing.T) {
 		t.Error("a backup offers a switch")
 	}
 }
+
+// TestImportsAreTold: an import is told apart in the list and its details,
+// and does not pass for the newest backup before the health has come.
+func TestImportsAreTold(t *testing.T) {
+	d := sampleDesk()
+	d.list[0].Imported = ptr(clockAt.Add(-time.Minute))
+	if got := provisional(d.list[:1]); len(got) != 1 || got[0].LastGood != nil || got[0].Archives != 1 {
+		t.Errorf("%+v", got)
+	}
+	if got := provisional(d.list[1:2]); len(got) != 1 || got[0].LastGood == nil {
+		t.Errorf("%+v", got)
+	}
+	d.list[1].ResealedFrom = "20260801T020000Z-0001"
+	r := onBackups(t, d, Options{}, 100, 30)
+	r.wants("shop (imported)", "import    made from a dump of", "no backup made here")
+	r.lacks("billing (imported)")
+	r.keys("down")
+	r.wants("from 20260801T020000Z-0001")
+	r.keys("/")
+	r.typeText("is:imp")
+	r.wants("1 of 6 shown")
+}

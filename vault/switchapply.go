@@ -22,7 +22,7 @@ func (v *Vault) RunSwitch(ctx context.Context, p *SwitchPlan, sink Sink) error {
 // go back and logins are let in again; only when the server cannot be reached
 // for that is the switch left broken off, and the error says so.
 func (v *Vault) Switch(ctx context.Context, p *SwitchPlan, sink Sink) error {
-	r := newRun(sink, v.now, RunStarted{Kind: KindSwitch, ID: p.Archive, Database: p.Database, Target: p.Other.Name, Stages: []Stage{StagePrepare, StageSwitch, StageAsk}})
+	r := newRun(sink, v.now, RunStarted{Kind: KindSwitch, ID: p.Archive, Database: p.Database, Target: p.restored(), Stages: []Stage{StagePrepare, StageSwitch, StageAsk}})
 	r.done.TablesEqual, r.done.TablesTotal = p.Equal, p.Tables
 	return r.finish(ctx, v.applySwitch(ctx, r, p))
 }

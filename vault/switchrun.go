@@ -13,8 +13,17 @@ import (
 // from scratch comes to the very same. How many sessions are ended is no part
 // of that.
 func (p *SwitchPlan) Order() Order {
-	return Order{Kind: KindSwitch, Database: p.Database, ID: p.Archive, ToNew: p.Other.Name, Accept: p.o.Accept,
+	return Order{Kind: KindSwitch, Database: p.Database, ID: p.Archive, ToNew: p.restored(), Accept: p.o.Accept,
 		Goal: p.Goal, Resumes: p.Resumes, Old: p.Old, Plan: p.digest()}
+}
+
+// restored is the name that the restored database has while it has not the
+// live one's.
+func (p *SwitchPlan) restored() string {
+	if p.Goal == GoalOriginal && p.Other.After != "" {
+		return p.Other.After
+	}
+	return p.Other.Name
 }
 
 // digest is a hash of which database gets which name, and of what was
