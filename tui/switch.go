@@ -79,8 +79,11 @@ func (s *switchPage) noStart(th theme) string {
 	return ""
 }
 
-// takesText tells that the name can be typed.
-func (s *switchPage) takesText() bool { return s.noStart(theme{}) == "" }
+// takesText tells that the name can be typed: also while the plan is on its
+// way, so that no letter of a name is taken for a key.
+func (s *switchPage) takesText() bool {
+	return s.off == "" && (s.asking || s.noStart(theme{}) == "")
+}
 
 // matches tells whether the name was typed, as it is or as it is shown.
 func (s *switchPage) matches(th theme) bool {
@@ -91,7 +94,7 @@ func (s *switchPage) matches(th theme) bool {
 // letter is how a key that is a letter is pressed now: by itself where the
 // field is empty and the name does not begin with it, else with Alt.
 func (s *switchPage) letter(k string) (show string, keys []string) {
-	if s.takesText() && (len(s.in.r) > 0 || strings.HasPrefix(s.plan.Database, k)) {
+	if s.takesText() && (len(s.in.r) > 0 || strings.HasPrefix(s.want.database, k)) {
 		return "Alt-" + k, []string{"alt+" + k}
 	}
 	return k, []string{k, "alt+" + k}
@@ -203,13 +206,13 @@ func (s *switchPage) view(e env) block {
 	lines := s.content(e)
 	var foot []string
 	b := block{}
-	if s.plan != nil && s.takesText() {
+	if s.takesText() {
 		label := " type the name of the database to be replaced"
 		if s.want.mode != modeSwitch {
 			label = " type the name of the database"
 		}
 		if ansi.StringWidth(label)+24 > e.w {
-			label = " type " + e.th.text(s.plan.Database)
+			label = " type " + e.th.text(s.want.database)
 		}
 		if ansi.StringWidth(label)+14 > e.w {
 			label = " its name"

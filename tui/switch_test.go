@@ -267,11 +267,14 @@ func TestSwitchLetters(t *testing.T) {
 		t.Errorf("typed %q", p.in.text())
 	}
 	r.wants("Alt-v list the sessions")
-	r = onSwitch(t, swapDesk(wholeRestore, plans(func(p *vault.SwitchPlan) { p.Database = "vip" })), 80, 24, Options{})
-	r.keys("v")
-	if p := r.m.page().(*switchPage); p.in.text() != "v" {
+	r = newRig(t, switchedDesk(vault.GoalSwitched), Options{}, 80, 24)
+	r.update(switchPlanMsg{page: &switchPage{}}) // of a page that was left
+	r.start(r.m.openSwitch(openSwitch{switchWant{database: "vip", mode: modeUndo}}))
+	r.typeText("vqY") // before the plan has come: none of them is a key
+	if p := r.m.page().(*switchPage); p.in.text() != "vqY" || r.quit {
 		t.Errorf("typed %q", p.in.text())
 	}
+	r.settle()
 }
 
 // TestSwitchAccepted types the name of each table that differs; the plan that
