@@ -40,7 +40,10 @@ func (m *made) PlanRestore(_ context.Context, o vault.RestoreOptions) (*vault.Re
 	if o.ToNew != "" {
 		p.Target = o.ToNew
 	}
-	if m.refuse && !o.CreateRoles {
+	if m.refuse && o.FullRoles {
+		p.Checks = append(p.Checks, vault.Check{State: "!", Text: "roles are missing: app; they will be made as they were"})
+	} else if m.refuse && !o.CreateRoles {
+		p.Statements = []string{"CREATE ROLE app LOGIN;"}
 		p.Checks = append(p.Checks, vault.Check{State: "x", Text: "roles are missing: app", Do: "--create-roles"})
 	} else if m.refuse {
 		p.Checks = append(p.Checks, vault.Check{State: "!", Text: "roles are missing: app; they will be made"})
@@ -211,6 +214,24 @@ func TestGuideByLinesSwitch(t *testing.T) {
 	says(t, out, "! the server does not answer")
 	if len(m.launched) != 1 {
 		t.Errorf("%+v", m.launched)
+	}
+}
+
+// TestGuideByLinesDecided decides on missing roles with a key, on the checks
+// and on the plan itself; each time the plan is made anew.
+func TestGuideByLinesDecided(t *testing.T) {
+	m := &made{events: ended, refuse: true}
+	way := []string{"", "", "", "2", "/keys/right", "", "", "", ""}
+	out, err := walked(t, m, append(way, "", "r", "", // checks: the field, r creates them, on
+		"r", "r", "r", "", // plan: bare, left out (which this server refuses), stop: refused
+		"r", "", "", "")...)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	says(t, out, "r: missing roles", "sql: CREATE ROLE app LOGIN;", "planned anew: roles are created as they were", "planned anew: roles are made without login and password",
+		"planned anew: owners and grants are left out", "planned anew: not restored while something is missing", "what: the restore is refused", "! roles are missing: app; they will be made as they were")
+	if o := m.launched; len(o) != 1 || !o[0].FullRoles || o[0].CreateRoles || o[0].NoOwner {
+		t.Errorf("%+v", o)
 	}
 }
 
