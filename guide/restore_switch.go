@@ -116,7 +116,7 @@ func (r *restore) switchStep() Step {
 				return Line{}
 			}},
 		},
-		Body: func(v *Values) []Section { return switchSections(FactOf[*vault.SwitchPlan](v, factSwap)) },
+		Body: func(v *Values) []Section { return r.switchSections(FactOf[*vault.SwitchPlan](v, factSwap)) },
 		Do: func(ctx context.Context, v *Values, _ Talk) error {
 			o := vault.SwitchOptions{Database: r.archive(v).Database, With: r.target(v)}
 			o.Accept, _ = accepted(v)
@@ -134,9 +134,13 @@ func (r *restore) switchStep() Step {
 	}
 }
 
-func switchSections(p *vault.SwitchPlan) []Section {
+func (r *restore) switchSections(p *vault.SwitchPlan) []Section {
 	if p == nil {
 		return nil
+	}
+	same := p.Same
+	if r.Again != nil {
+		same = r.Again(same)
 	}
 	now, after := Section{Label: "now"}, Section{Label: "after"}
 	for _, d := range []vault.SwitchSide{p.Live, p.Other} {
@@ -151,7 +155,7 @@ func switchSections(p *vault.SwitchPlan) []Section {
 	for i, s := range p.Steps {
 		steps.Lines = append(steps.Lines, Line{Text: fmt.Sprintf("%d  %s", i+1, s)})
 	}
-	return []Section{now, after, checks, steps, {Label: "same as", Lines: []Line{{Text: p.Same}}}}
+	return []Section{now, after, checks, steps, {Label: "same as", Lines: []Line{{Text: same}}}}
 }
 
 // swapStep runs the switch, swappedStep tells what came of it.
