@@ -310,7 +310,7 @@ func (u *plainUI) follow(ctx context.Context, w *guide.Work) error {
 	for e := range events {
 		u.s.Event(w, e)
 		if n, ok := e.(vault.Notice); ok {
-			u.say("! " + safetext.Line(n.Text))
+			u.say(map[bool]string{true: "! "}[n.Level == "warning"] + safetext.Line(n.Text))
 		}
 		if run == nil || run.Done != nil {
 			continue

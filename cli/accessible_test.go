@@ -23,6 +23,7 @@ type made struct {
 	planned  []vault.RestoreOptions
 	refuse   bool
 	events   []vault.Event
+	swap     func(o vault.SwitchOptions) *vault.SwitchPlan
 }
 
 func (m *made) Listing(context.Context, bool) (vault.Listing, error) {
@@ -39,7 +40,10 @@ func (m *made) PlanRestore(_ context.Context, o vault.RestoreOptions) (*vault.Re
 	if o.ToNew != "" {
 		p.Target = o.ToNew
 	}
-	if m.refuse && !o.CreateRoles {
+	if m.refuse && o.FullRoles {
+		p.Checks = append(p.Checks, vault.Check{State: "!", Text: "roles are missing: app; they will be made as they were"})
+	} else if m.refuse && !o.CreateRoles {
+		p.Statements = []string{"CREATE ROLE app LOGIN;"}
 		p.Checks = append(p.Checks, vault.Check{State: "x", Text: "roles are missing: app", Do: "--create-roles"})
 	} else if m.refuse {
 		p.Checks = append(p.Checks, vault.Check{State: "!", Text: "roles are missing: app; they will be made"})
@@ -50,6 +54,13 @@ func (m *made) PlanRestore(_ context.Context, o vault.RestoreOptions) (*vault.Re
 func (m *made) Tables(context.Context, string, vault.Identities) ([]vault.TableInfo, error) {
 	return []vault.TableInfo{{Name: "public.a", Rows: 1}, {Name: "public.b", Rows: 2}}, nil
 }
+func (m *made) PlanSwitch(_ context.Context, o vault.SwitchOptions) (*vault.SwitchPlan, error) {
+	if m.swap == nil {
+		return nil, &fault.Error{What: "the server does not answer"}
+	}
+	return m.swap(o), nil
+}
+
 func (m *made) UnlockRequest(context.Context, string) (string, error) {
 	return "pgvault-unlock-1:REQUEST", nil
 }
@@ -157,17 +168,70 @@ func TestGuideByLinesTablesAndRoles(t *testing.T) {
 		"2", "/keys/locked", "", "opensesame",
 		"1", "other", "",
 		"", "", // refused: nothing was decided about the roles
-		"2", "t", // make them, then choose tables
+		"3", "t", // make them bare, then choose tables
 		"1,2", "", "", "", "Y", "", "", "")
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	says(t, out, "passphrase of locked (hidden)", "deriving (about 1 s)", "what: the restore is refused", "2  make them", "x roles are missing: app (--create-roles)", "1  public.a, 1 row", "pgvault restore X -i /keys/locked")
+	says(t, out, "passphrase of locked (hidden)", "deriving (about 1 s)", "what: the restore is refused", "2  create them as they were", "3  make them bare", "x roles are missing: app (--create-roles)", "1  public.a, 1 row", "pgvault restore X -i /keys/locked")
 	if o := m.launched[0]; !o.CreateRoles || len(o.Tables) != 2 || o.ToNew != "other" {
 		t.Errorf("%+v", o)
 	}
 	if len(m.unlocked) != 1 {
 		t.Errorf("the passphrase was asked for %d times", len(m.unlocked))
+	}
+}
+
+// swapOf plans a switch in which public.a differs until it is accepted.
+func swapOf(o vault.SwitchOptions) *vault.SwitchPlan {
+	p := &vault.SwitchPlan{Goal: vault.GoalSwitched, Database: "shop", Old: "shop__old_0904", Archive: "X", Live: vault.SwitchSide{Name: "shop", After: "shop__old_0904", OID: 1},
+		Other: vault.SwitchSide{Name: o.With, After: "shop", OID: 2}, Steps: []string{"rename both"}, Same: "pgvault switch shop"}
+	p.Differences = []vault.SwitchDifference{{Name: "public.a", Why: "1 row fewer", Accepted: len(o.Accept) > 0}}
+	if len(o.Accept) == 0 {
+		p.Checks = []vault.Check{{State: "x", Text: "public.a: 1 row fewer"}}
+	}
+	return p
+}
+
+func TestGuideByLinesSwitch(t *testing.T) {
+	way := []string{"", "", "", "2", "/keys/right", "", "", "", "", "", "", ""}
+	m := &made{events: ended, swap: swapOf}
+	out, err := walked(t, m, append(way, "s",
+		"public.b", "shop__r", "", // wrong names: asked again
+		"public.a", "shop", "",
+		"", "")...) // the job, its report
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	says(t, out, "s: switch", "x these have to be named: public.a", "x that is not its name", "shop__old_0904 is what is shop now", "undo: pgvault switch --undo shop --confirm shop", "Enter: switch")
+	if len(m.launched) != 2 || m.launched[1].Kind != vault.KindSwitch || m.launched[1].Database != "shop" || len(m.launched[1].Plan) != 64 {
+		t.Errorf("%+v", m.launched)
+	}
+	m = &made{events: ended}
+	if out, err = walked(t, m, append(way, "s", "")...); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	says(t, out, "! the server does not answer")
+	if len(m.launched) != 1 {
+		t.Errorf("%+v", m.launched)
+	}
+}
+
+// TestGuideByLinesDecided decides on missing roles with a key, on the checks
+// and on the plan itself; each time the plan is made anew.
+func TestGuideByLinesDecided(t *testing.T) {
+	m := &made{events: ended, refuse: true}
+	way := []string{"", "", "", "2", "/keys/right", "", "", "", ""}
+	out, err := walked(t, m, append(way, "", "r", "", // checks: the field, r creates them, on
+		"r", "r", "r", "", // plan: bare, left out (which this server refuses), stop: refused
+		"r", "", "", "")...)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	says(t, out, "r: missing roles", "sql: CREATE ROLE app LOGIN;", "planned anew: roles are created as they were", "planned anew: roles are made without login and password",
+		"planned anew: owners and grants are left out", "planned anew: not restored while something is missing", "what: the restore is refused", "! roles are missing: app; they will be made as they were")
+	if o := m.launched; len(o) != 1 || !o[0].FullRoles || o[0].CreateRoles || o[0].NoOwner {
+		t.Errorf("%+v", o)
 	}
 }
 

@@ -20,9 +20,9 @@ func (p *program) listCmd() *cobra.Command {
 		Use:     "list [DB...]",
 		Aliases: []string{"snapshots"},
 		Short:   "List archives, newest first",
-		Long: "Lists the archives with their state (good, damaged, partial or foreign) and their proof\n" +
-			"(stored, intact, readable or restored). Exit 10, and [] with --json, where there is no\n" +
-			"vault.",
+		Long: "Lists the archives with their state (good, damaged, partial or foreign; imported for a good\n" +
+			"import) and their proof (stored, intact, readable or restored). Exit 10, and [] with --json,\n" +
+			"where there is no vault.",
 		Example: "  pgvault list\n" +
 			"  pgvault list shop --filter 'age:<7d !proof:restored'\n" +
 			"  pgvault list --json | jq -r '.[0].id'",
@@ -72,7 +72,7 @@ func (p *program) printList(list []vault.Archive) error {
 	header := []string{"ID", "DATABASE", "FINISHED", "AGE", "STATE", "TABLES", "ROWS", "STORED", "KEEP", "PROOF", "COPIES"}
 	rows := [][]string{}
 	for _, a := range list {
-		rows = append(rows, []string{a.ID, safetext.Line(a.Database), a.Finished.Local().Format("2006-01-02 15:04"), age(time.Since(a.Finished)), a.State,
+		rows = append(rows, []string{a.ID, safetext.Line(a.Database), a.Finished.Local().Format("2006-01-02 15:04"), age(time.Since(a.Finished)), archiveState(a),
 			fmt.Sprint(a.Tables), fmt.Sprint(a.Rows), size(a.Stored), pinnedWord(a), string(a.Proof), fmt.Sprintf("%d/%d", a.GoodCopies(), len(a.Copies))})
 	}
 	return p.table(p.stdout, header, rows)
@@ -113,4 +113,12 @@ func age(d time.Duration) string {
 		return fmt.Sprintf("%dh", int(d.Hours()))
 	}
 	return fmt.Sprintf("%dd", int(d.Hours()/24))
+}
+
+// archiveState tells an import apart from a backup.
+func archiveState(a vault.Archive) string {
+	if a.Imported != nil && a.State == "good" {
+		return "imported"
+	}
+	return a.State
 }

@@ -30,8 +30,12 @@ func (p *program) restoreGuide(ctx context.Context) error {
 	if err := p.runGuide(ctx, session); err != nil {
 		return err
 	}
-	if d := session.Values().Ended("run"); d != nil && d.Exit != fault.OK {
-		return &exitCode{d.Exit}
+	for _, job := range []string{"swap", "run"} { // a switch that went well accepted what the restore differed in
+		if d := session.Values().Ended(job); d != nil && d.Exit != fault.OK {
+			return &exitCode{d.Exit}
+		} else if d != nil {
+			return nil
+		}
 	}
 	return nil
 }

@@ -66,6 +66,9 @@ func (p *program) printArchive(a vault.Archive) {
 	}
 	line("archive", "%s, number %d of %s", a.ID, a.Seq, a.Database)
 	line("made", "%s to %s (%s ago)", a.Started.Local().Format(time.RFC3339), a.Finished.Local().Format("15:04:05"), age(time.Since(a.Finished)))
+	if a.Imported != nil {
+		line("imported", "%s, from a dump of that time; it is no backup made here", a.Imported.Local().Format(time.RFC3339))
+	}
 	line("source", "PostgreSQL %s, pg_dump %s", a.ServerVersion, a.DumpVersion)
 	line("content", "%d tables, %d rows, %s", a.Tables, a.Rows, size(a.Bytes))
 	line("stored", "%s", size(a.Stored))

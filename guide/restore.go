@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"pgvault/fault"
@@ -19,6 +18,7 @@ type Restorer interface {
 	UnlockRequest(ctx context.Context, id string) (string, error)
 	Unlock(ctx context.Context, id string, ids vault.Identities) (unlocked, name string, err error)
 	Health(ctx context.Context) (*vault.Health, error)
+	PlanSwitch(ctx context.Context, o vault.SwitchOptions) (*vault.SwitchPlan, error)
 }
 
 // RestoreOptions are what a restore guide begins with.
@@ -50,6 +50,7 @@ const (
 	keySome    = "some"
 	keyTables  = "tables"
 	keyRoles   = "roles"
+	keySpaces  = "tablespaces"
 
 	factArchives = "archives"
 	factRequest  = "request"
@@ -58,7 +59,7 @@ const (
 	factPlan     = "plan"
 	factTables   = "all tables"
 	factProposed = "proposed for"
-	factRoles    = "planned for roles"
+	factDecided  = "planned for roles and tablespaces"
 )
 
 // Restore gives the session of the guide that brings an archive back: backup,
@@ -70,6 +71,7 @@ func Restore(o RestoreOptions) *Session {
 	v.SecretOf(keyOpen)
 	g := &Guide{Name: "restore", Title: "RESTORE", Runs: o.Runs, JobView: true, Steps: []Step{
 		r.backupStep(), r.keyStep(), r.whereStep(), r.tablesStep(), r.checksStep(), r.planStep(), r.runStep(), r.reportStep(),
+		r.switchStep(), r.swapStep(), r.swappedStep(),
 	}}
 	if o.Archive.ID == "" {
 		return New(g, v)
@@ -228,7 +230,8 @@ func (r *restore) tablesStep() Step {
 
 // options are the plan asked for.
 func (r *restore) options(v *Values) vault.RestoreOptions {
-	o := vault.RestoreOptions{ID: v.Get(keyArchive), Identities: r.identities(v), NoOwner: v.Get(keyRoles) == "leave", CreateRoles: v.Get(keyRoles) == "make"}
+	o := vault.RestoreOptions{ID: v.Get(keyArchive), Identities: r.identities(v), NoOwner: v.Get(keyRoles) == "leave", CreateRoles: v.Get(keyRoles) == "make",
+		FullRoles: v.Get(keyRoles) == "create", NoTablespaces: v.Get(keySpaces) == "default"}
 	if v.Get(keyWhere) == "empty" {
 		o.ToEmpty = r.target(v)
 	} else {
@@ -260,7 +263,7 @@ func (r *restore) plan(ctx context.Context, v *Values) error {
 		same.Same = r.Again(same.Same)
 	}
 	v.Put(factPlan, &same)
-	v.Put(factRoles, roles(v))
+	v.Put(factDecided, decided(v))
 	return nil
 }
 
@@ -272,14 +275,16 @@ func (r *restore) runStep() Step {
 		Job: func(_ context.Context, v *Values, _ Talk) (vault.Order, vault.Secrets, error) {
 			o := r.options(v)
 			return vault.Order{Kind: vault.KindRestore, Database: r.archive(v).Database, ID: o.ID, ToNew: o.ToNew, ToEmpty: o.ToEmpty,
-				Tables: slices.Clone(o.Tables), NoOwner: o.NoOwner, CreateRoles: o.CreateRoles}, vault.Secrets{Unlocked: o.Identities.Unlocked}, nil
+				Tables: slices.Clone(o.Tables), NoOwner: o.NoOwner, CreateRoles: o.CreateRoles, FullRoles: o.FullRoles, NoTablespaces: o.NoTablespaces}, vault.Secrets{Unlocked: o.Identities.Unlocked}, nil
 		},
 		Body: func(v *Values) []Section { return runSections(v.Run("run")) },
 	}
 }
 
-// roles is what was decided about roles that are missing.
-func roles(v *Values) string { return first(v.Get(keyRoles), "stop") }
+// decided is what was decided about roles and tablespaces that are missing.
+func decided(v *Values) string {
+	return first(v.Get(keyRoles), "stop") + " " + first(v.Get(keySpaces), "stop")
+}
 
 // runSections are a job that goes on, for a face without a view of its own.
 func runSections(run *Run) []Section {
@@ -307,7 +312,8 @@ func (r *restore) reportStep() Step {
 		Key: "report", Name: "Report", Question: "What came of it", Enter: "close",
 		Why:  "The restored database was dumped again and compared with what was recorded when the backup was made: rows and SHA-256 of every table.",
 		Body: func(v *Values) []Section { return report(v.Run("run"), r.target(v)) },
-		Actions: []Action{{Key: "y", Name: "copy job id", Help: "copy the job's id; pgvault job log shows its log", Do: func(_ context.Context, v *Values, _ Talk) (Effect, error) {
+		Load: r.offer, Loading: "asking whether it could take the live one's place",
+		Actions: []Action{r.switchAction(), {Key: "y", Name: "copy job id", Help: "copy the job's id; pgvault job log shows its log", Do: func(_ context.Context, v *Values, _ Talk) (Effect, error) {
 			id := v.Run("run").Job.ID
 			return Copied(id, id), nil
 		}}},
@@ -337,13 +343,5 @@ func report(run *Run, target string) []Section {
 		}
 		out = append(out, Section{Table: t})
 	}
-	if d.Err != nil {
-		f := fault.As(d.Err)
-		for _, l := range [][2]string{{"what", f.What}, {"why", f.Why}, {"left", f.Left}, {"do", f.Do}} {
-			if strings.TrimSpace(l[1]) != "" {
-				out = append(out, Section{Label: l[0], Lines: []Line{{Text: l[1]}}})
-			}
-		}
-	}
-	return out
+	return append(out, failed4(d.Err)...)
 }

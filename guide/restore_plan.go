@@ -3,6 +3,7 @@ package guide
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"pgvault/fault"
@@ -18,8 +19,14 @@ func (r *restore) checksStep() Step {
 		Fields: []Field{{Key: keyRoles, Label: "missing roles", Kind: Choice, When: rolesMissing, Options: func(*Values) []Option {
 			return []Option{
 				{Value: "stop", Label: "do not restore without them"},
-				{Value: "make", Label: "make them", Hint: "without login and password"},
+				{Value: "create", Label: "create them as they were", Hint: "with passwords, memberships and settings"},
+				{Value: "make", Label: "make them bare", Hint: "without login and password"},
 				{Value: "leave", Label: "leave owners and grants out", Hint: "all belongs to the role that restores"},
+			}
+		}}, {Key: keySpaces, Label: "tablespaces", Kind: Choice, When: spacesMissing, Options: func(*Values) []Option {
+			return []Option{
+				{Value: "stop", Label: "do not restore without them"},
+				{Value: "default", Label: "all into the default one"},
 			}
 		}}},
 		Body: func(v *Values) []Section {
@@ -27,13 +34,13 @@ func (r *restore) checksStep() Step {
 			if p == nil {
 				return nil
 			}
-			return []Section{checkSection(p)}
+			return append([]Section{checkSection(p)}, statements(p)...)
 		},
-		Actions: []Action{r.tablesAction()},
+		Actions: []Action{r.rolesAction(), r.spacesAction(), r.tablesAction()},
 		Load:    func(ctx context.Context, v *Values, _ Talk) error { return r.plan(ctx, v) },
 		Loading: "checking what the restore needs; nothing is changed",
 		Do: func(ctx context.Context, v *Values, _ Talk) error {
-			if FactOf[string](v, factRoles) != roles(v) {
+			if FactOf[string](v, factDecided) != decided(v) {
 				if err := r.plan(ctx, v); err != nil {
 					return err
 				}
@@ -46,17 +53,62 @@ func (r *restore) checksStep() Step {
 
 // rolesMissing: a plan whose roles are missing says so in one of its checks,
 // whatever was decided about them.
-func rolesMissing(v *Values) bool {
+func rolesMissing(v *Values) bool { return hasCheck(v, "roles are missing") }
+
+// spacesMissing is the same of tablespaces.
+func spacesMissing(v *Values) bool { return hasCheck(v, "tablespaces are missing") }
+
+func hasCheck(v *Values, begin string) bool {
 	p := FactOf[*vault.RestorePlan](v, factPlan)
-	if p == nil {
-		return false
-	}
-	for _, c := range p.Checks {
-		if strings.HasPrefix(c.Text, "roles are missing") {
-			return true
+	return p != nil && slices.ContainsFunc(p.Checks, func(c vault.Check) bool { return strings.HasPrefix(c.Text, begin) })
+}
+
+// decideAction goes to the next of the ways to deal with what is missing, and
+// plans anew.
+func (r *restore) decideAction(key, name, help, field string, missing func(*Values) bool, none string, ways ...string) Action {
+	return Action{Key: key, Name: name, Help: help, Off: func(v *Values) string {
+		if !missing(v) {
+			return none
 		}
+		return ""
+	}, Do: func(ctx context.Context, v *Values, _ Talk) (Effect, error) {
+		before := v.Get(field)
+		now := ways[(slices.Index(ways, first(before, "stop"))+1)%len(ways)]
+		v.Set(field, now)
+		if err := r.plan(ctx, v); err != nil {
+			v.Set(field, before)
+			return Effect{}, err
+		}
+		return Effect{Say: "planned anew: " + wayWords[now]}, nil
+	}}
+}
+
+// wayWords say what was decided about what is missing.
+var wayWords = map[string]string{
+	"stop": "not restored while something is missing", "create": "roles are created as they were", "make": "roles are made without login and password",
+	"leave": "owners and grants are left out", "default": "all goes into the default tablespace",
+}
+
+func (r *restore) rolesAction() Action {
+	return r.decideAction("r", "missing roles", "create them as they were, make them bare, leave owners and grants out, or stop; the plan is made anew",
+		keyRoles, rolesMissing, "no role is missing", "stop", "create", "make", "leave")
+}
+
+func (r *restore) spacesAction() Action {
+	return r.decideAction("d", "default tablespace", "put all into the default tablespace, or stop; the plan is made anew",
+		keySpaces, spacesMissing, "no tablespace is missing", "stop", "default")
+}
+
+// statements are for a person to run where a check says so.
+func statements(p *vault.RestorePlan) []Section {
+	if len(p.Statements) == 0 {
+		return nil
 	}
-	return false
+	s := Section{Label: "sql"}
+	for _, st := range p.Statements {
+		s.Lines = append(s.Lines, Line{Text: st})
+	}
+	return []Section{s}
 }
 
 // refused is the first check that forbids the restore, as an error.
@@ -74,24 +126,6 @@ func checkSection(p *vault.RestorePlan) Section {
 	for _, c := range p.Checks {
 		s.Lines = append(s.Lines, Line(c))
 	}
-	return s
-}
-
-// shortChecks is checkSection where the checks would push the plan off the
-// screen: those that hold were told the step before.
-func shortChecks(p *vault.RestorePlan) Section {
-	all := checkSection(p)
-	if len(all.Lines) <= 5 {
-		return all
-	}
-	s := Section{Label: all.Label}
-	for _, l := range all.Lines {
-		if l.State != "ok" {
-			s.Lines = append(s.Lines, l)
-		}
-	}
-	ok := Line{State: "ok", Text: fmt.Sprintf("%d of %d", len(all.Lines)-len(s.Lines), len(all.Lines))}
-	s.Lines = append([]Line{ok}, s.Lines...)
 	return s
 }
 
@@ -119,7 +153,7 @@ func (r *restore) planStep() Step {
 				return Copied(p.Same, p.Same), nil
 			}},
 			{Key: "e", Name: "edit target", Help: "choose another target", Do: func(context.Context, *Values, Talk) (Effect, error) { return Effect{Goto: "where"}, nil }},
-			r.tablesAction(),
+			r.rolesAction(), r.spacesAction(), r.tablesAction(),
 		},
 	}
 }
@@ -144,7 +178,7 @@ func (r *restore) planSections(v *Values) []Section {
 	for i, l := range p.Left {
 		out = append(out, text([]string{"without", ""}[min(i, 1)], l))
 	}
-	out = append(out, shortChecks(p))
+	out = append(append(out, checkSection(p)), statements(p)...)
 	steps := Section{Label: "steps"}
 	for i, s := range p.Steps {
 		steps.Lines = append(steps.Lines, Line{Text: fmt.Sprintf("%d  %s", i+1, s)})

@@ -2,6 +2,7 @@ package tui
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -92,6 +93,12 @@ func (r *activityRow) take(j vault.Job) {
 	}
 }
 
+// database is what a switch is of.
+func (r *activityRow) database() string {
+	name, _, _ := strings.Cut(r.What, " > ")
+	return first(r.job.Order.Database, name)
+}
+
 func jobWhat(j vault.Job) string {
 	what := first(j.Order.Database, j.Order.ID)
 	if t := first(j.Target, j.Order.ToNew, j.Order.ToEmpty); t != "" {
@@ -169,6 +176,13 @@ func (s *activity) keys(e env) keymap {
 		{cmd: cmdCopyID, keys: []string{"y"}, show: "y", name: "copy job id", help: "copy the job's id", off: noJob},
 		{cmd: cmdCopyCmd, keys: []string{"Y"}, show: "Y", name: "copy command", help: "copy the command that shows this job", off: noJob},
 	}
+	if r.Kind == string(vault.KindSwitch) {
+		off := ""
+		if r.live() {
+			off = "it goes on: x cancels it"
+		}
+		k = append(k, undoKey(off, off == ""))
+	}
 	return append(k, moveKeys("line")...)
 }
 
@@ -195,6 +209,8 @@ func (s *activity) do(e env, c command) []action {
 			return []action{say("only what did not go well; f shows all")}
 		}
 		return []action{say("everything shown")}
+	case cmdUndo:
+		return []action{openSwitch{switchWant{database: r.database(), mode: modeUndo}}}
 	case cmdCancel:
 		return []action{openDialog{cancelDialog(r.job, e.th)}}
 	case cmdBackup:

@@ -53,8 +53,12 @@ func archiveCells(e env, a vault.Archive) []string {
 	case a.Expires != nil:
 		keep = "! " + day2(*a.Expires, e.now, e.loc)
 	}
+	name := e.th.text(a.Database)
+	if a.Imported != nil {
+		name += " (imported)"
+	}
 	return []string{
-		began, age(e.now.Sub(a.Started)), e.th.text(a.Database),
+		began, age(e.now.Sub(a.Started)), name,
 		size(a.Stored), count(a.Rows), proofWord(a), copiesWord(a, len(e.places)), keep, count(int64(a.Tables)), e.th.text(a.ID),
 	}
 }

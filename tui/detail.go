@@ -68,6 +68,12 @@ func detailLines(e env, a vault.Archive, full bool) []string {
 	if a.State != "good" {
 		out = append(out, stateLines(e, a)...)
 	}
+	if a.Imported != nil {
+		add("import", "made from a dump of "+both(a.Started, e.loc)+" on "+both(*a.Imported, e.loc)+"; it is no backup made here, and does not count as one")
+	}
+	if a.ResealedFrom != "" {
+		add("resealed", "for other recipients, from "+t(a.ResealedFrom))
+	}
 	out = append(out, expiryLines(e, a)...)
 	source := t(a.Database)
 	if a.ServerVersion != "" {

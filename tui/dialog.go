@@ -31,6 +31,8 @@ func cancelDialog(j vault.Job, th theme) *confirm {
 		text = []string{"Copies that came whole stay; of the others nothing is listed, and the next run goes on from there."}
 	case vault.KindRetention:
 		text = []string{"What was marked stays marked and what was removed is gone; the rest stays, and the next run goes on from there."}
+	case vault.KindSwitch:
+		text = []string{"Until the names are changed, it is taken back: each database keeps its own, and logins are let in again. After that it is done; U undoes it."}
 	case vault.KindRestore:
 		text = []string{"The new database is given up; the report says what is left of it.", "No other database is touched."}
 	}

@@ -33,7 +33,7 @@ func (m *model) keymap() keymap {
 	if _, ok := m.top().(*guidePage); ok {
 		return append(own, m.guideKeys()...)
 	}
-	if len(m.dialogs) > 0 || m.filtering() {
+	if len(m.dialogs) > 0 || m.filtering() || m.writing() {
 		return append(own, m.dialogKeys()...)
 	}
 	return append(own, m.pageKeys()...)
@@ -45,11 +45,17 @@ func (m *model) filtering() bool {
 	return ok && f.isEditing()
 }
 
+// writing tells whether a text field of the page has the keys.
+func (m *model) writing() bool {
+	t, ok := m.page().(texting)
+	return ok && len(m.dialogs) == 0 && t.takesText()
+}
+
 // dialogKeys work in every dialog and while a filter is typed. Letters stay
 // with the text fields.
 func (m *model) dialogKeys() keymap {
 	name, text := "back", "close this; nothing is done"
-	if len(m.dialogs) == 0 {
+	if len(m.dialogs) == 0 && m.filtering() {
 		name, text = "no filter", "drop the filter and show all"
 	}
 	k := keymap{

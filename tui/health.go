@@ -70,7 +70,7 @@ func provisional(list []vault.Archive) []vault.DatabaseHealth {
 			continue
 		}
 		d.Archives++
-		if d.LastGood == nil || a.Started.After(*d.LastGood) {
+		if a.Imported == nil && (d.LastGood == nil || a.Started.After(*d.LastGood)) { // an import is no backup of what there is today
 			began := a.Started
 			d.LastGood, d.Proof, d.Copies, d.Places = &began, a.Proof, a.GoodCopies(), len(a.Copies)
 		}
@@ -166,6 +166,11 @@ func (s *health) keys(e env) keymap {
 		{cmd: cmdCopyID, keys: []string{"y"}, show: "y", name: "copy name", help: "copy the database's name", off: none},
 		{cmd: cmdCopyCmd, keys: []string{"Y"}, show: "Y", name: "copy command", help: "copy the command that tells the same", off: none},
 	}
+	if _, broken := brokenSwitch(r.Explained); broken && r.vault {
+		k = append(keymap{resumeKey()}, k...)
+	} else if none == "" && e.know.lastSwitch(r.Database) {
+		k = append(k, undoKey("", false))
+	}
 	return append(k, moveKeys("line")...)
 }
 
@@ -202,6 +207,11 @@ func (s *health) do(e env, c command) []action {
 	case cmdCopyCmd:
 		t := e.command("pgvault status " + shellWord(r.Database))
 		return []action{copyText{t, t}}
+	case cmdResume:
+		name, _ := brokenSwitch(r.Explained)
+		return []action{openSwitch{switchWant{database: name, mode: modeResume}}}
+	case cmdUndo:
+		return []action{openSwitch{switchWant{database: r.Database, mode: modeUndo}}}
 	case cmdBackup:
 		return []action{askBackup{r.Database}}
 	case cmdRestore, cmdVerify:

@@ -27,6 +27,9 @@ func (s *healthDetail) keys(e env) keymap {
 		{cmd: cmdRestore, keys: []string{"r"}, show: "r", name: "restore", help: "its newest good archive; shows a plan first", off: first(e.busy(), none, none2), line: true},
 		{cmd: cmdVerify, keys: []string{"v"}, show: "v", name: "verify", help: "its newest good archive", off: first(e.busy(), none, none2), line: true},
 	}
+	if _, broken := brokenSwitch(s.row.Explained); broken && s.row.vault {
+		k = append(keymap{resumeKey()}, k...)
+	}
 	return append(k, moveKeys("line")...)
 }
 
@@ -35,6 +38,9 @@ func (s *healthDetail) do(e env, c command) []action {
 		return acts
 	}
 	switch c {
+	case cmdResume:
+		name, _ := brokenSwitch(s.row.Explained)
+		return []action{openSwitch{switchWant{database: name, mode: modeResume}}}
 	case cmdBackup:
 		return []action{askBackup{s.row.Database}}
 	case cmdRestore, cmdVerify:

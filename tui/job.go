@@ -18,6 +18,9 @@ type job struct {
 	database   string
 	target     string
 	same       string // the command that does the same
+	asked      vault.Order
+	offer      *vault.SwitchPlan // of a restore that has ended: how it would take the live one's place
+	offerErr   error
 	stages     []stageRow
 	cur        int // the stage under way, -1 before the first
 	started    time.Time
@@ -71,14 +74,14 @@ const logMax = 500
 // newJob makes the picture of a job of which nothing was told yet.
 func newJob(o vault.Order, now time.Time) *job {
 	return &job{
-		kind: o.Kind, id: o.ID, database: o.Database, target: first(o.ToNew, o.ToEmpty), same: orderCommand(o),
+		kind: o.Kind, id: o.ID, database: o.Database, target: first(o.ToNew, o.ToEmpty), same: orderCommand(o), asked: o,
 		cur: -1, started: now, stageStart: now, tables: map[string]*tableState{}, byName: map[string]int{},
 	}
 }
 
 // know takes what the job's folder tells of it.
 func (j *job) know(v vault.Job) {
-	j.ref, j.actor, j.started, j.stageStart = v.ID, v.Actor, v.Started, v.Started
+	j.ref, j.actor, j.started, j.stageStart, j.asked = v.ID, v.Actor, v.Started, v.Started, v.Order
 	j.id, j.target = first(v.Archive, j.id), first(v.Target, j.target)
 }
 
@@ -253,10 +256,21 @@ func (j *job) estimated() bool { return j.progress.Estimate != "" }
 // title is the run in words: "backup of shop".
 func (j *job) title(th theme) string {
 	s := string(j.kind) + " of " + th.text(first(j.database, "what is missing"))
-	if j.target != "" {
-		s += " into " + th.text(j.target)
+	switch {
+	case j.kind == vault.KindSwitch && j.asked.Goal == vault.GoalOriginal:
+		s = "undo of the " + s
+	case j.target != "":
+		s += j.into() + th.text(j.target)
 	}
 	return s
+}
+
+// into is the word before the other database.
+func (j *job) into() string {
+	if j.kind == vault.KindSwitch {
+		return " with "
+	}
+	return " into "
 }
 
 // resultWord is the result with its mark and its colour.

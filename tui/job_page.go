@@ -62,6 +62,17 @@ func (s *jobPage) keys(e env) keymap {
 		{cmd: cmdCopyArchive, keys: []string{"i"}, show: "i", name: "copy archive id", help: "copy the id of the archive that is made or read", off: noID},
 		{cmd: cmdCopyCmd, keys: []string{"Y"}, show: "Y", name: "copy command", help: "copy the command that does the same", off: noCmd, line: e.w >= 100},
 	}
+	switch {
+	case s.j.kind == vault.KindRestore:
+		off := s.j.switchOff(e.th)
+		k = append(keymap{{cmd: cmdSwitch, keys: []string{"s"}, show: "s", name: "switch...", help: "put the restored database in the live one's place; shows a plan first", off: off, line: off == ""}}, k...)
+	case s.j.kind == vault.KindSwitch:
+		off := ""
+		if s.j.done == nil {
+			off = "it goes on: x cancels it"
+		}
+		k = append(keymap{undoKey(off, s.j.undoable())}, k...)
+	}
 	return append(k, moveKeys("line")...)
 }
 
@@ -70,6 +81,10 @@ func (s *jobPage) do(e env, c command) []action {
 		return acts
 	}
 	switch c {
+	case cmdSwitch:
+		return s.j.openOffer()
+	case cmdUndo:
+		return []action{openSwitch{switchWant{database: s.j.database, mode: modeUndo}}}
 	case cmdCancel:
 		return []action{openDialog{cancelDialog(s.j.asJob(), e.th)}}
 	case cmdOnlyDif:

@@ -55,7 +55,7 @@ func (s *jobPage) small(e env) []string {
 func jobTitle(e env, j *job) string {
 	left := " " + e.th.bold(strings.ToUpper(string(j.kind))) + " " + e.th.text(j.database)
 	if j.target != "" {
-		left += " into " + e.th.text(j.target)
+		left += j.into() + e.th.text(j.target)
 	}
 	took := elapsed(e.now.Sub(j.started)) + " so far"
 	if j.done != nil {

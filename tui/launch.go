@@ -131,7 +131,7 @@ func (m *model) gotEvents(msg eventsMsg) tea.Cmd {
 		return m.g.events(msg.j, msg.j.pump)
 	}
 	m.dropQuestionsAbout(msg.j.ref)
-	return m.g.jobs(false)
+	return tea.Batch(m.g.jobs(false), m.offer(msg.j))
 }
 
 // cancel asks the runner of a job to end.

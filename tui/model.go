@@ -207,6 +207,10 @@ func (m *model) answered(msg tea.Msg) tea.Cmd {
 		msg.page.take(msg.look, msg.err)
 	case keepBegunMsg:
 		return m.keepBegun(msg)
+	case switchPlanMsg:
+		m.gotSwitchPlan(msg)
+	case offerMsg:
+		msg.j.offer, msg.j.offerErr = msg.plan, msg.err
 	case eventsMsg:
 		return m.gotEvents(msg)
 	case lostMsg:

@@ -40,7 +40,7 @@ func (m *model) act(a action) tea.Cmd {
 		return tea.Batch(tea.SetClipboard(a.text), toTmux(a.text))
 	case refresh:
 		m.message = readingAgain
-		return tea.Batch(m.refresh(), m.relook())
+		return tea.Batch(m.refresh(), m.relook(), m.replan())
 	case openJob:
 		return m.openJob(a)
 	case openRestore:
@@ -94,6 +94,10 @@ func (m *model) start(a action) tea.Cmd {
 		return m.keepMarked(a)
 	case saveKeep:
 		return m.saveKeep(a)
+	case openSwitch:
+		return m.openSwitch(a)
+	case planSwitch:
+		return m.planSwitch(a.page)
 	}
 	return nil
 }

@@ -12,7 +12,7 @@ import (
 func reportLines(e env, j *job) []string {
 	d := j.done
 	word := " " + e.th.bold(resultWord(e.th, d.Result))
-	if d.TablesTotal > 0 {
+	if d.TablesTotal > 0 && j.kind != vault.KindSwitch {
 		word += "  " + equalWords(d)
 	} else {
 		word += "  " + j.title(e.th)
@@ -30,7 +30,7 @@ func reportLines(e env, j *job) []string {
 		if d.Tables > 0 {
 			add("content", content)
 		}
-		if j.target != "" {
+		if j.target != "" && j.kind != vault.KindSwitch {
 			add("target", e.th.text(j.target))
 		}
 	}
@@ -43,6 +43,9 @@ func reportLines(e env, j *job) []string {
 			text += "; freed " + size(r.Freed)
 		}
 		add("did", text)
+	}
+	for _, l := range switchReport(e, j) {
+		add(l[0], l[1])
 	}
 	out = append(out, placeReport(e, d)...)
 	if d.Proof != vault.ProofNone && d.Result != vault.ResultFailed && d.Result != vault.ResultCancelled {

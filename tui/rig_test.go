@@ -45,6 +45,7 @@ type fakeDesk struct {
 	start   error // of Launch
 	look    *vault.RetentionLook
 	lookErr error
+	swap    func(want string) (*vault.SwitchPlan, error) // "shop > shop_r [public.a]", "undo shop", "resume shop false"
 
 	mu       sync.Mutex
 	jobs     []vault.Job
@@ -178,6 +179,25 @@ func (d *fakeDesk) LookRetention(context.Context) (*vault.RetentionLook, error) 
 func (d *fakeDesk) KeepMarked(_ context.Context, id string) error {
 	d.called("keep " + id)
 	return nil
+}
+
+func (d *fakeDesk) PlanSwitch(_ context.Context, o vault.SwitchOptions) (*vault.SwitchPlan, error) {
+	return d.planSwap(fmt.Sprint(o.Database, " > ", o.With, " ", o.Accept))
+}
+
+func (d *fakeDesk) PlanSwitchUndo(_ context.Context, database string) (*vault.SwitchPlan, error) {
+	return d.planSwap("undo " + database)
+}
+
+func (d *fakeDesk) PlanSwitchResume(_ context.Context, database string, back bool) (*vault.SwitchPlan, error) {
+	return d.planSwap(fmt.Sprint("resume ", database, " ", back))
+}
+
+func (d *fakeDesk) planSwap(want string) (*vault.SwitchPlan, error) {
+	if d.swap == nil {
+		return nil, errors.New("nothing is known of a switch")
+	}
+	return d.swap(want)
 }
 
 func (d *fakeDesk) Tables(_ context.Context, _ string, ids vault.Identities) ([]vault.TableInfo, error) {

@@ -76,7 +76,47 @@ func orderCommand(o vault.Order) string {
 		if len(o.Tables) > 0 {
 			s += " --tables " + shellWord(strings.Join(o.Tables, ","))
 		}
-		return s
+		return s + restoreFlags(o)
+	case vault.KindSwitch:
+		return s + " " + switchFlags(o)
 	}
 	return ""
+}
+
+// restoreFlags are what was decided about roles and tablespaces.
+func restoreFlags(o vault.Order) string {
+	s := ""
+	if o.FullRoles {
+		s += " --roles create"
+	}
+	if o.CreateRoles {
+		s += " --create-roles"
+	}
+	if o.NoOwner {
+		s += " --no-owner"
+	}
+	if o.NoTablespaces {
+		s += " --no-tablespaces"
+	}
+	return s
+}
+
+// switchFlags is the rest of the command of a switch, of its undo, or of the
+// end of one that was broken off.
+func switchFlags(o vault.Order) string {
+	s := shellWord(o.Database)
+	switch {
+	case o.Resumes && o.Goal == vault.GoalOriginal: // whichever it was, this is where it ends
+		s += " --undo"
+	case o.Resumes:
+		s += " --resume"
+	case o.Goal == vault.GoalOriginal:
+		s += " --undo"
+	default:
+		s += " --with " + shellWord(o.ToNew)
+	}
+	for _, a := range o.Accept {
+		s += " --accept " + shellWord(a)
+	}
+	return s + " --confirm " + shellWord(o.Database)
 }

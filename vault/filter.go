@@ -24,7 +24,7 @@ type term struct {
 const FilterWords = "db:shop  age:>7d  proof:none  copies:<3  is:damaged  place:s3  !word"
 
 // FilterHelp says in one sentence what a filter is made of.
-const FilterHelp = "words: db:NAME age:>7d age:<12h proof:restored copies:<3 is:good|damaged|missing|partial|foreign|pinned place:disk, or any text; ! before a word turns it round"
+const FilterHelp = "words: db:NAME age:>7d age:<12h proof:restored copies:<3 is:good|damaged|missing|partial|foreign|pinned|imported place:disk, or any text; ! before a word turns it round"
 
 // ParseFilter reads words separated by spaces: db:, age:, proof:, is:,
 // place:, copies: and free text; "!" before a word turns it round.
@@ -119,6 +119,9 @@ func isTerm(val string) (holds, string) {
 	if strings.HasPrefix("pinned", val) {
 		return func(a Archive, _ time.Time) bool { return a.Pinned }, ""
 	}
+	if strings.HasPrefix("imported", val) {
+		return func(a Archive, _ time.Time) bool { return a.Imported != nil }, ""
+	}
 	if strings.HasPrefix("missing", val) {
 		return func(a Archive, _ time.Time) bool { return a.hasCopy(CopyMissing, CopyIncomplete) }, ""
 	}
@@ -130,7 +133,7 @@ func isTerm(val string) (holds, string) {
 			return func(a Archive, _ time.Time) bool { return a.State == s }, ""
 		}
 	}
-	return nil, fmt.Sprintf("is:%s: say good, damaged, missing, partial, foreign or pinned", val)
+	return nil, fmt.Sprintf("is:%s: say good, damaged, missing, partial, foreign, pinned or imported", val)
 }
 
 // ageTerm reads ">7d", "<12h"; without a sign, older than.

@@ -20,7 +20,7 @@ func TestFilterWords(t *testing.T) {
 		{"db:ho", true}, {"!db:ho", false}, {"db:wiki", false}, {"db:", true}, {"!", true},
 		{"age:>7d", true}, {"age:7d", true}, {"age:<7d", false}, {"age:>2w", false}, {"age:<1y", true}, {"age:>=240h", true}, {"age:<=10d", true}, {"age:>", true},
 		{"proof:readable", true}, {"proof:none", false}, {"proof:<readable", false}, {"proof:>=intact", true}, {"proof:rest", false}, {"!proof:none", true},
-		{"is:damaged", true}, {"is:good", false}, {"is:pinned", true}, {"is:dam", true},
+		{"is:damaged", true}, {"is:good", false}, {"is:pinned", true}, {"is:dam", true}, {"is:imported", false}, {"!is:imp", true},
 		{"place:s3", true}, {"place:nas", false}, {"!place:nas", true},
 		{"copies:1", true}, {"copies:<1", false}, {"copies:<2", true},
 		{"db:shop age:>7d is:damaged", true}, {"db:shop is:good", false},

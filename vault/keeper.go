@@ -137,6 +137,11 @@ type Keeper interface {
 	// of an archive away.
 	LookRetention(ctx context.Context) (*RetentionLook, error)
 	KeepMarked(ctx context.Context, id string) error
+	// PlanSwitch, PlanSwitchUndo and PlanSwitchResume change nothing; what
+	// they plan is a job, by SwitchPlan.Order.
+	PlanSwitch(ctx context.Context, o SwitchOptions) (*SwitchPlan, error)
+	PlanSwitchUndo(ctx context.Context, database string) (*SwitchPlan, error)
+	PlanSwitchResume(ctx context.Context, database string, back bool) (*SwitchPlan, error)
 	// Tables opens an archive's contents.
 	Tables(ctx context.Context, id string, ids Identities) ([]TableInfo, error)
 	// UnlockRequest gives the text to take to `pgvault unlock`; its answer

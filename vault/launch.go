@@ -75,6 +75,8 @@ func (v *Vault) RunStart(ctx context.Context, s *Start) error {
 		do = v.copyWork(CopyOptions{ID: o.ID, Missing: o.Missing, To: o.To})
 	case KindRetention:
 		do = v.retentionWork(o)
+	case KindSwitch:
+		do = v.switchWork(o)
 	default:
 		err := &fault.Error{Op: "launch", What: "a job of an unknown kind was ordered", Why: "kind " + string(o.Kind), Left: "nothing was started", Do: "start it with the same version of pgvault", Code: fault.Usage}
 		s.Refuse(err)

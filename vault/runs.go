@@ -34,6 +34,13 @@ type Order struct {
 	Names   []string `json:"names,omitempty"`
 	Confirm int      `json:"confirm,omitempty"`
 	Plan    string   `json:"plan,omitempty"`
+
+	// Switch, as SwitchPlan.Order makes it: ToNew is the restored database,
+	// Old the name that the live one gets, Plan what exactly was confirmed.
+	Goal    SwitchGoal `json:"goal,omitempty"`
+	Resumes bool       `json:"resumes,omitempty"`
+	Accept  []string   `json:"accept,omitempty"`
+	Old     string     `json:"old,omitempty"`
 }
 
 // Secrets go to a runner through a pipe. They are never written down, never

@@ -13,8 +13,7 @@ import (
 // RunSwitch is Switch as a job in this process: it has a journal of events
 // and is in the audit trail.
 func (v *Vault) RunSwitch(ctx context.Context, p *SwitchPlan, sink Sink) error {
-	o := Order{Kind: KindSwitch, Database: p.Database, ID: p.Archive, ToNew: p.Other.Name}
-	return v.runJob(ctx, o, v.actor(), nil, sink, func(ctx context.Context, r *recorder) error { return v.Switch(ctx, p, r.tell) })
+	return v.runJob(ctx, p.Order(), v.actor(), nil, sink, func(ctx context.Context, r *recorder) error { return v.Switch(ctx, p, r.tell) })
 }
 
 // Switch applies a plan: that of PlanSwitch, PlanSwitchUndo or
@@ -23,7 +22,7 @@ func (v *Vault) RunSwitch(ctx context.Context, p *SwitchPlan, sink Sink) error {
 // go back and logins are let in again; only when the server cannot be reached
 // for that is the switch left broken off, and the error says so.
 func (v *Vault) Switch(ctx context.Context, p *SwitchPlan, sink Sink) error {
-	r := newRun(sink, v.now, RunStarted{Kind: KindSwitch, ID: p.Archive, Database: p.Database, Target: p.Other.Name, Stages: []Stage{StagePrepare, StageSwitch, StageAsk}})
+	r := newRun(sink, v.now, RunStarted{Kind: KindSwitch, ID: p.Archive, Database: p.Database, Target: p.restored(), Stages: []Stage{StagePrepare, StageSwitch, StageAsk}})
 	r.done.TablesEqual, r.done.TablesTotal = p.Equal, p.Tables
 	return r.finish(ctx, v.applySwitch(ctx, r, p))
 }
