@@ -15,8 +15,9 @@ func (t *trial) remove() Check {
 	name := t.name("small")
 	err := t.s.Remove(t.ctx, name)
 	locked := !t.until.IsZero()
+	hiding, can := store.As[store.Hiding](t.s)
 	switch {
-	case err == nil && locked && t.o.At.Scheme == address.S3:
+	case err != nil && locked && can && hiding.Hide(t.ctx, name) == nil:
 		t.forget(name) // the marker: https://docs.aws.amazon.com/AmazonS3/latest/userguide/DeleteMarker.html
 		return know("use credentials that may not delete", "a deletion hides it behind a marker, though its bytes are kept until %s; the service's own tools take the marker away", stamp(t.until))
 	case err == nil && locked:

@@ -43,6 +43,13 @@ type Unfinished interface {
 	Discard(ctx context.Context, u Upload) error
 }
 
+// Hiding is a place in which an object can leave the listing though it is
+// locked: its bytes stay, and another tool can bring it back. Only a trial of
+// the place uses it.
+type Hiding interface {
+	Hide(ctx context.Context, name string) error
+}
+
 // Retained is what a Store may offer when its objects can be locked against
 // deletion by anybody.
 type Retained interface {

@@ -69,6 +69,11 @@ func (p *Place) Remove(ctx context.Context, name string) error {
 	return nil
 }
 
+// Hide implements store.Hiding: a delete marker, also before a locked version.
+func (p *Place) Hide(ctx context.Context, name string) error {
+	return p.fault("hide", name, p.remove(ctx, name, nil))
+}
+
 var (
 	errLocked = errors.New("the service would only hide it")
 	errHeld   = errors.New("a legal hold is on it")
