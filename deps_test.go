@@ -66,7 +66,7 @@ var rooms = []room{
 		"pg knows nothing of vaults, encryption or places"},
 
 	{"sample", nil, "the sample database is SQL text"},
-	{"bench", []string{"vault/archive", "vault/store/..."}, "the bench sees pgvault from outside, as a user does; only archives by the thousand it makes itself"},
+	{"bench", []string{"vault", "vault/archive", "vault/retention", "vault/store/..."}, "the bench sees pgvault from outside, as a user does; only archives by the thousand it makes itself, and plans of retention"},
 	{"nearest", nil, "the word that was meant is found by the words alone"},
 	{"fault", nil, "every room returns these errors, so they depend on none"},
 	{"safetext", nil, "every room may use it, so it depends on none"},

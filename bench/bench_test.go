@@ -3,7 +3,9 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 )
@@ -34,6 +36,23 @@ func TestMedian(t *testing.T) {
 	}
 	if got := (series{}).seconds(); got != 0 {
 		t.Errorf("median of nothing is %v, want 0", got)
+	}
+}
+
+// TestPlanOnce plans in a process of its own and wants an answer that a table
+// can be made of.
+func TestPlanOnce(t *testing.T) {
+	text, err := exec.Command("go", "run", ".", "-plan-archives", "1000").Output()
+	var s planSample
+	if err == nil {
+		err = json.Unmarshal(text, &s)
+	}
+	if err != nil || s.Seconds <= 0 || s.Peak < 1<<20 || s.Goes < 1 || s.Goes > 999 {
+		t.Fatalf("%+v, %v", s, err)
+	}
+	row := planRow(series{{seconds: 0.125, peak: 29e6}, {seconds: 0.125, peak: 31e6}})
+	if row[1] != "0.12 s; 31 MB" && row[1] != "0.13 s; 31 MB" {
+		t.Errorf("%q", row)
 	}
 }
 

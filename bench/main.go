@@ -48,7 +48,15 @@ func main() {
 	flag.BoolVar(&b.screenOnly, "screen-only", false, "measure only listing and screen")
 	flag.BoolVar(&b.copyOnly, "copy-only", false, "measure only copies to servers; needs no cluster")
 	copySize := flag.String("copy-size", "1.2GB", "size of the archive that is copied, about")
+	plan := flag.Int("plan-archives", 0, "only plan retention for so many archives, and tell time and memory as JSON")
 	flag.Parse()
+	if *plan > 0 {
+		if err := planOnce(*plan); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	err := func() error {

@@ -19,6 +19,7 @@ type screenResults struct {
 	job        int64           // bytes of the job view over SSH in jobFor
 	jobFor     time.Duration
 	jobLargest int64 // in one second
+	plans      series
 }
 
 const (
@@ -49,6 +50,9 @@ func (b *bench) measureScreen(ctx context.Context) (*screenResults, error) {
 			return nil, err
 		}
 		r.cold = append(r.cold, x)
+	}
+	if r.plans, err = b.measurePlan(ctx); err != nil {
+		return nil, err
 	}
 	fmt.Fprintln(os.Stderr, "bench: the screen")
 	for range b.runs {
@@ -178,5 +182,6 @@ func (r *screenResults) rows() [][3]string {
 		{fmt.Sprintf("bytes in %.0f s when nothing changes", idleFor.Seconds()), fmt.Sprint(r.idle), "0"},
 		{"bytes a second, job view, SSH_TTY set", fmt.Sprintf("%.0f", rate), "3000"},
 		{"the same, the largest second", fmt.Sprint(r.jobLargest), "3000"},
+		planRow(r.plans),
 	}
 }

@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -17,7 +19,7 @@ import (
 func (p *program) restoreCmd() *cobra.Command {
 	var o vault.RestoreOptions
 	var detach bool
-	var roles string
+	var roles, mergeSQL string
 	cmd := &cobra.Command{
 		Use:   "restore [ID|latest:DB]",
 		Short: "Restore into a new database and prove that it is equal",
@@ -27,7 +29,8 @@ func (p *program) restoreCmd() *cobra.Command {
 			"Without an archive, on a terminal, it asks for everything line by line.",
 		Example: "  pgvault restore latest:shop --to-new shop_check -i key.txt --dry-run     the plan\n" +
 			"  pgvault restore latest:shop --to-new shop_check -i key.txt --jobs 4\n" +
-			"  pgvault restore latest:shop --to-new one --tables sales.orders -i key.txt",
+			"  pgvault restore latest:shop --to-new one --tables sales.orders -i key.txt\n" +
+			"  pgvault restore latest:shop --to-new one --tables sales.orders --into-schema back --merge-sql merge.sql -i key.txt",
 		Args: usageArgs(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 && (p.accessible() || p.terminal()) && !p.noInput && !p.json {
@@ -54,6 +57,9 @@ func (p *program) restoreCmd() *cobra.Command {
 			if o.FullRoles && (o.CreateRoles || o.NoOwner) {
 				return usage("--roles create excludes --create-roles and --no-owner")
 			}
+			if o.IntoSchema != "" && len(o.Tables) == 0 || mergeSQL != "" && (o.IntoSchema == "" || detach) {
+				return usage("--into-schema needs --tables, and --merge-sql needs --into-schema and a run in the foreground")
+			}
 			s, err := p.open()
 			if err != nil {
 				return err
@@ -74,7 +80,10 @@ func (p *program) restoreCmd() *cobra.Command {
 				return p.launchRestore(cmd.Context(), s, plan)
 			}
 			p.outliveTerminal()
-			return s.vault.RunRestore(cmd.Context(), plan, p.sink())
+			if err := s.vault.RunRestore(cmd.Context(), plan, p.sink()); err != nil || mergeSQL == "" {
+				return err
+			}
+			return p.writeMerge(cmd.Context(), s.vault, plan, mergeSQL)
 		},
 	}
 	f := cmd.Flags()
@@ -85,12 +94,32 @@ func (p *program) restoreCmd() *cobra.Command {
 	f.IntVar(&o.Jobs, "jobs", 0, "load workers (default: defaults.jobs)")
 	f.BoolVar(&o.NoOwner, "no-owner", false, "objects belong to the restoring role, grants are left out")
 	f.BoolVar(&o.CreateRoles, "create-roles", false, "make missing roles, without login and password")
+	f.StringVar(&o.IntoSchema, "into-schema", "", "with --tables: copy them into this new schema of the live database too")
+	f.StringVar(&mergeSQL, "merge-sql", "", "with --into-schema: write SQL that merges what is missing to this file (- is standard output); nothing runs it")
 	f.StringVar(&roles, "roles", "", "missing roles: create (as they were, with passwords), bare (--create-roles) or leave (--no-owner)")
 	f.BoolVar(&o.NoTablespaces, "no-tablespaces", false, "all goes into the server's default tablespace")
 	f.BoolVar(&o.SkipCompare, "no-compare", false, "skip the comparison: faster, and nothing is proven")
 	f.BoolVar(&detach, "detach", false, "start a job of its own and return; prints its id")
 	f.BoolVar(&p.json, "json", false, "JSON Lines, the last with type done")
 	return cmd
+}
+
+// writeMerge writes the SQL of --merge-sql, never over a file that is there.
+func (p *program) writeMerge(ctx context.Context, v *vault.Vault, plan *vault.RestorePlan, to string) error {
+	sql, err := v.MergeSQL(ctx, plan)
+	if err != nil {
+		return err
+	}
+	if to == "-" {
+		_, err = io.WriteString(p.stdout, sql)
+		return err
+	}
+	f, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(sql)
+	return errors.Join(err, f.Close())
 }
 
 func (p *program) dryRestore(plan *vault.RestorePlan) error {

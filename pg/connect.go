@@ -198,6 +198,9 @@ func setFloor(cfg *pgx.ConnConfig, v uint16) {
 	}
 }
 
+// Conn is a session; rooms above name it by this.
+type Conn = pgx.Conn
+
 // Connect opens a session on database ("": see Config). Its search_path is
 // empty, so that nothing in the database can stand before the catalogs. An
 // error is a *fault.Error with code DBUnreachable and never holds a password.

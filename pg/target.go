@@ -85,6 +85,16 @@ func LocaleOf(ctx context.Context, conn *pgx.Conn, like DatabaseInfo) (Locale, e
 	return l, nil
 }
 
+// LocaleIs gives encoding and collation of a database; empty where there is
+// none of that name.
+func LocaleIs(ctx context.Context, conn *pgx.Conn, name string) (encoding, collate string, err error) {
+	err = conn.QueryRow(ctx, "SELECT pg_catalog.pg_encoding_to_char(encoding)::text, datcollate::text FROM pg_catalog.pg_database WHERE datname = $1", name).Scan(&encoding, &collate)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return "", "", nil
+	}
+	return encoding, collate, queryFault(ctx, "plan", "the database's locale cannot be read", err)
+}
+
 var providerNames = map[string]string{"c": "libc", "i": "icu", "b": "builtin"}
 
 // Room is how many sessions and bytes a server has left.

@@ -6,7 +6,6 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
-	"pgvault/config"
 	"pgvault/vault"
 	"pgvault/vault/retention"
 )
@@ -261,6 +260,3 @@ func (s *retentionPage) next(step int) {
 	s.replan()
 	s.sel = 0
 }
-
-// keepLine is the policy shown as a line of the configuration.
-func (s *retentionPage) keepLine() string { return config.KeepLine(s.policy()) }

@@ -22,13 +22,13 @@ func sampleLook() *vault.RetentionLook {
 	add := func(database string, n int, every time.Duration, stored int64) {
 		for i := range n {
 			at := clockAt.Add(-12 * time.Hour).Add(-time.Duration(i) * every)
-			c := vault.Candidate{Archive: retention.Archive{ID: at.UTC().Format("20060102T150405Z") + fmt.Sprintf("-%04x", i), Database: database, Time: at, Seq: int64(n - i), Good: true},
-				Places: []vault.PlaceBytes{{Place: "disk", Bytes: stored}, {Place: "s3", Bytes: stored}}}
+			c := retention.Archive{ID: at.UTC().Format("20060102T150405Z") + fmt.Sprintf("-%04x", i), Database: database, Time: at, Seq: int64(n - i), Good: true, Ref: len(l.Archives)}
 			c.Proven, c.Pinned = i == 4, i == 30
 			if i >= 35 {
 				c.Marked, c.NotBefore = true, clockAt.Add(time.Duration(i-38)*24*time.Hour)
 			}
-			l.Candidates = append(l.Candidates, c)
+			l.Archives = append(l.Archives, c)
+			l.Places = append(l.Places, []vault.PlaceBytes{{Place: "disk", Bytes: stored}, {Place: "s3", Bytes: stored}})
 		}
 	}
 	add("shop", 40, 24*time.Hour, 2<<30)
@@ -247,7 +247,7 @@ func TestRetentionIsAskedOnce(t *testing.T) {
 	r.settle()
 	r.wants("all databases", "billing")
 	d.look = sampleLook()
-	d.look.Candidates = d.look.Candidates[:40] // shop alone
+	d.look.Archives = d.look.Archives[:40] // shop alone
 	delete(d.look.Rules, "billing")
 	r.keys("+", "-", "tab")
 	r.wants("billing (1 of 3)")

@@ -104,7 +104,7 @@ func (r *rig) copies() int {
 func TestSetupShowsTodaysTruth(t *testing.T) {
 	r := onSetup(t, 80, 24, Options{})
 	r.wants("SECTION", "Databases", "x no answer", "Keys", "x unusable", "Places", "x 1 down", "Keep", "9 last", "When", "! by hand",
-		"Verify", "This program  1.4.0", "-- Databases"[3:], "a change is shown as a diff")
+		"Verify", "This program    1.4.0", "-- Databases"[3:], "a change is shown as a diff")
 	r.keys("down", "down", "down")
 	r.wants("> Keep", "never given up: the newest good archive")
 	r.keys("d")

@@ -163,6 +163,9 @@ type RestoreOptions struct {
 	NoOwner     bool // objects belong to the restoring role, grants are left out
 	CreateRoles bool // make missing roles, without login and password
 	FullRoles   bool // make missing roles as they were: attributes, memberships, settings, passwords
+	// IntoSchema is a new schema of the live database (of the archive's name)
+	// into which the chosen tables are copied after the comparison.
+	IntoSchema string
 	// NoTablespaces puts all into the server's default tablespace.
 	NoTablespaces bool
 	SkipCompare   bool // for measurements only: the result is then never ok-proven
@@ -187,6 +190,8 @@ type RestorePlan struct {
 	Tables  []string
 	Left    []string // with Tables: what is left out, in words
 	Checks  []Check
+	// Into is the live database that gets the schema IntoSchema.
+	Into string
 	// Statements are for a person to run where a check says so.
 	Statements []string
 	Steps      []string

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/jackc/pgx/v5"
-
 	"pgvault/pg"
 )
 
@@ -40,7 +38,7 @@ func (b *backup) globalsAsData(ctx context.Context) error {
 
 // checkRoles says what becomes of roles that the archive's objects refer to
 // and the server lacks.
-func (p *RestorePlan) checkRoles(ctx context.Context, conn *pgx.Conn, major int, missing []pg.Role) error {
+func (p *RestorePlan) checkRoles(ctx context.Context, conn *pg.Conn, major int, missing []pg.Role) error {
 	if len(missing) == 0 {
 		p.check("ok", "every role that owns or may use something exists", "")
 		return nil

@@ -3,7 +3,6 @@ package vault
 import (
 	"compress/gzip"
 	"context"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -129,7 +128,7 @@ func importAge(t *testing.T, w *world, path string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := io.WriteString(e, string(src)); err != nil {
+	if _, err := e.Write(src); err != nil {
 		t.Fatal(err)
 	}
 	if err := e.Close(); err != nil {

@@ -88,7 +88,7 @@ func (v *Vault) RunRestore(ctx context.Context, p *RestorePlan, sink Sink) error
 // Order is the plan as an order for Launch: what a job of it is to do.
 func (p *RestorePlan) Order() Order {
 	o := Order{Kind: KindRestore, Database: p.Archive.Database, ID: p.Archive.ID, Place: p.o.Place, ToNew: p.Target, Tables: p.o.Tables,
-		Workers: p.o.Jobs, NoOwner: p.o.NoOwner, CreateRoles: p.o.CreateRoles, NoTablespaces: p.o.NoTablespaces, FullRoles: p.o.FullRoles, SkipCompare: p.o.SkipCompare}
+		Workers: p.o.Jobs, NoOwner: p.o.NoOwner, CreateRoles: p.o.CreateRoles, NoTablespaces: p.o.NoTablespaces, FullRoles: p.o.FullRoles, IntoSchema: p.o.IntoSchema, SkipCompare: p.o.SkipCompare}
 	if p.Empty {
 		o.ToNew, o.ToEmpty = "", p.Target
 	}

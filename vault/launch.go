@@ -70,7 +70,7 @@ func (v *Vault) RunStart(ctx context.Context, s *Start) error {
 		do = v.verifyWork(VerifyOptions{ID: o.ID, Level: o.Level, Place: o.Place, Identities: ids, AsSuperuser: o.AsSuperuser})
 	case KindRestore:
 		do = v.restoreWork(RestoreOptions{ID: o.ID, Place: o.Place, ToNew: o.ToNew, ToEmpty: o.ToEmpty, Tables: o.Tables, Jobs: o.Workers, Identities: ids,
-			NoOwner: o.NoOwner, CreateRoles: o.CreateRoles, NoTablespaces: o.NoTablespaces, FullRoles: o.FullRoles, SkipCompare: o.SkipCompare})
+			NoOwner: o.NoOwner, CreateRoles: o.CreateRoles, NoTablespaces: o.NoTablespaces, FullRoles: o.FullRoles, IntoSchema: o.IntoSchema, SkipCompare: o.SkipCompare})
 	case KindCopy:
 		do = v.copyWork(CopyOptions{ID: o.ID, Missing: o.Missing, To: o.To})
 	case KindRetention:

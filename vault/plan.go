@@ -7,8 +7,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/jackc/pgx/v5"
-
 	"pgvault/fault"
 	"pgvault/pg"
 	"pgvault/pg/dumpfile"
@@ -136,10 +134,13 @@ func (p *RestorePlan) checkServer(ctx context.Context, v *Vault) error {
 	if err := p.checkRoles(ctx, conn, info.Major(), roles); err != nil {
 		return err
 	}
-	for _, check := range []func(context.Context, *pgx.Conn) error{p.checkTablespaces, p.checkLocale, p.checkRoom} {
+	for _, check := range []func(context.Context, *pg.Conn) error{p.checkTablespaces, p.checkLocale, p.checkRoom} {
 		if err := check(ctx, conn); err != nil {
 			return err
 		}
+	}
+	if err := p.checkInto(ctx); err != nil {
+		return err
 	}
 	return p.checkLive(ctx, v, conn)
 }
@@ -227,6 +228,10 @@ func (p *RestorePlan) describeSteps() {
 	}
 	if len(p.o.Tables) > 0 {
 		same = append(same, "--tables", safetext.Word(strings.Join(p.o.Tables, ",")))
+	}
+	if p.o.IntoSchema != "" {
+		p.step("copy the chosen tables into the new schema %s of database %s, and compare every row there; no existing table is written", p.o.IntoSchema, p.Into)
+		same = append(same, "--into-schema", safetext.Word(p.o.IntoSchema))
 	}
 	if p.o.Place != "" {
 		same = append(same, "--place", safetext.Word(p.o.Place))

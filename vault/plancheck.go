@@ -7,8 +7,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/jackc/pgx/v5"
-
 	"pgvault/pg"
 )
 
@@ -30,7 +28,7 @@ func (p *RestorePlan) checkBytes() {
 
 // checkExtensions holds what the archive needs against what the server
 // offers: a dump asks for no version, so the server's own is installed.
-func (p *RestorePlan) checkExtensions(ctx context.Context, conn *pgx.Conn, major int) error {
+func (p *RestorePlan) checkExtensions(ctx context.Context, conn *pg.Conn, major int) error {
 	want := p.prep.r.catalog.Extensions
 	offers, err := pg.Offers(ctx, conn)
 	if err != nil {
@@ -58,7 +56,7 @@ func (p *RestorePlan) checkExtensions(ctx context.Context, conn *pgx.Conn, major
 
 // checkLocale asks whether a database like the old one can be made here, and
 // whether its texts are sorted as they were.
-func (p *RestorePlan) checkLocale(ctx context.Context, conn *pgx.Conn) error {
+func (p *RestorePlan) checkLocale(ctx context.Context, conn *pg.Conn) error {
 	d := p.prep.r.catalog.Database
 	if p.Empty {
 		return p.checkEmptyLocale(ctx, conn, d)
@@ -94,13 +92,9 @@ func (p *RestorePlan) checkLocale(ctx context.Context, conn *pgx.Conn) error {
 }
 
 // checkEmptyLocale compares with a database that is there already.
-func (p *RestorePlan) checkEmptyLocale(ctx context.Context, conn *pgx.Conn, d pg.DatabaseInfo) error {
-	var encoding, collate string
-	rows, err := conn.Query(ctx, "SELECT pg_catalog.pg_encoding_to_char(encoding)::text, datcollate::text FROM pg_catalog.pg_database WHERE datname = $1", p.Target)
+func (p *RestorePlan) checkEmptyLocale(ctx context.Context, conn *pg.Conn, d pg.DatabaseInfo) error {
+	encoding, collate, err := pg.LocaleIs(ctx, conn, p.Target)
 	if err != nil {
-		return err
-	}
-	if _, err := pgx.ForEachRow(rows, []any{&encoding, &collate}, func() error { return nil }); err != nil {
 		return err
 	}
 	switch {
@@ -126,7 +120,7 @@ func (r *restoration) missingTablespaces(have []string) []string {
 	return out
 }
 
-func (p *RestorePlan) checkTablespaces(ctx context.Context, conn *pgx.Conn) error {
+func (p *RestorePlan) checkTablespaces(ctx context.Context, conn *pg.Conn) error {
 	have, err := pg.Tablespaces(ctx, conn)
 	if err != nil {
 		return err
@@ -153,7 +147,7 @@ const spareSessions = 2
 
 // checkRoom looks at disk and connections. What the source's database took
 // on its disk is a guess at what the new one takes: bloat is in it.
-func (p *RestorePlan) checkRoom(ctx context.Context, conn *pgx.Conn) error {
+func (p *RestorePlan) checkRoom(ctx context.Context, conn *pg.Conn) error {
 	r := p.prep.r
 	room, err := pg.RoomOf(ctx, conn)
 	if err != nil {
@@ -194,7 +188,7 @@ func (p *RestorePlan) checkRoom(ctx context.Context, conn *pgx.Conn) error {
 
 // checkLive says how much newer the data of a database of the archive's name
 // is: what was written since then is not in the archive.
-func (p *RestorePlan) checkLive(ctx context.Context, v *Vault, conn *pgx.Conn) error {
+func (p *RestorePlan) checkLive(ctx context.Context, v *Vault, conn *pg.Conn) error {
 	live, err := pg.LiveOf(ctx, conn, p.Archive.Database)
 	if err != nil {
 		return err

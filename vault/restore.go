@@ -80,6 +80,9 @@ func (v *Vault) apply(ctx context.Context, r *restoration, p *RestorePlan) error
 	if err != nil {
 		return r.unproven(ctx, p, err)
 	}
+	if p.o.IntoSchema != "" {
+		return v.copyInto(ctx, r, p)
+	}
 	return v.recordRestore(ctx, r, p)
 }
 

@@ -100,18 +100,18 @@ func (p *RetentionPlan) digest() string {
 
 // unfitFor is why the plan is not applied for who confirmed, with a number,
 // one with this digest.
-func (now *RetentionPlan) unfitFor(digest string, confirm int) error {
+func (p *RetentionPlan) unfitFor(digest string, confirm int) error {
 	refused := func(what, why, do string) error {
 		return &fault.Error{Op: "retention", What: what, Why: why, Left: "nothing was marked or removed", Do: do, Code: fault.Refused}
 	}
 	switch {
-	case now.Refused != "" && !now.lost:
-		return refused("retention does nothing now", now.Refused, now.Do)
-	case digest != now.digest():
+	case p.Refused != "" && !p.lost:
+		return refused("retention does nothing now", p.Refused, p.Do)
+	case digest != p.digest():
 		return refused("the archives are not as the plan found them", "some were added, removed or pinned meanwhile", "look again: pgvault retention")
-	case confirm != now.Confirm():
-		return refused("the number does not confirm the plan", fmt.Sprintf("%d archives would be marked or removed, %d was typed", now.Confirm(), confirm),
-			fmt.Sprintf("pgvault retention --apply --confirm %d", now.Confirm()))
+	case confirm != p.Confirm():
+		return refused("the number does not confirm the plan", fmt.Sprintf("%d archives would be marked or removed, %d was typed", p.Confirm(), confirm),
+			fmt.Sprintf("pgvault retention --apply --confirm %d", p.Confirm()))
 	}
 	return nil
 }

@@ -18,12 +18,6 @@ type PlaceBytes struct {
 	Bytes int64  `json:"bytes"`
 }
 
-// Candidate is one archive as retention sees it.
-type Candidate struct {
-	retention.Archive
-	Places []PlaceBytes // the bytes of each copy, whole or not
-}
-
 // RetentionRules are what holds for one database.
 type RetentionRules struct {
 	retention.Rules
@@ -38,12 +32,13 @@ type RetentionRules struct {
 // A face plans with it again and again, for one policy after the other,
 // without asking anything. It is not changed by planning.
 type RetentionLook struct {
-	At         time.Time
-	Zone       *time.Location // days are counted in it; nil: UTC
-	Candidates []Candidate    // of all databases
-	Rules      map[string]RetentionRules
-	Refused    string // why nothing may be marked or removed now, whatever the policy
-	Do         string // what to do about that
+	At       time.Time
+	Zone     *time.Location      // days are counted in it; nil: UTC
+	Archives []retention.Archive // of all databases
+	Places   [][]PlaceBytes      // by Archive.Ref: the bytes of each copy, whole or not
+	Rules    map[string]RetentionRules
+	Refused  string // why nothing may be marked or removed now, whatever the policy
+	Do       string // what to do about that
 
 	lost  bool     // Refused is about a listing that a person may confirm
 	known retained // the archives that were listed
@@ -71,14 +66,15 @@ func (v *Vault) retentionLook(ctx context.Context, w *view, status []DatabaseSta
 	if l.Zone == nil {
 		l.Zone = time.Local
 	}
-	facts, err := v.retentionFacts(ctx, w)
-	if err != nil {
+	var err error
+	if l.Archives, err = v.retentionFacts(ctx, w); err != nil {
 		return nil, err
 	}
 	failing := v.failingOf(status)
-	l.Candidates = make([]Candidate, len(facts))
-	for i, a := range facts {
-		l.Candidates[i] = Candidate{a, w.archives[i].takes()}
+	l.Places = make([][]PlaceBytes, len(l.Archives))
+	for i := range l.Archives {
+		a := &l.Archives[i]
+		a.Ref, l.Places[i] = i, w.archives[i].takes()
 		if _, known := l.Rules[a.Database]; !known {
 			d := v.c.Of(a.Database)
 			l.Rules[a.Database] = RetentionRules{retention.Rules{Policy: d.Keep, Grace: d.Grace, Failing: failing[a.Database]}, d.KeepFrom, d.Removes}
@@ -92,13 +88,9 @@ func (v *Vault) retentionLook(ctx context.Context, w *view, status []DatabaseSta
 // output, and may be called at every key.
 func (l *RetentionLook) Plan(names []string, keep func(database string) retention.Policy) (*RetentionPlan, error) {
 	p := &RetentionPlan{At: l.At, Verdicts: []Verdict{}, Refused: l.Refused, Do: l.Do, names: names, lost: l.lost, known: l.known}
-	var list []retention.Archive
-	places := map[[2]string][]PlaceBytes{}
-	for i := range l.Candidates {
-		if c := &l.Candidates[i]; len(names) == 0 || slices.Contains(names, c.Database) {
-			list = append(list, c.Archive)
-			places[[2]string{c.Database, c.ID}] = c.Places
-		}
+	list := l.Archives
+	if len(names) > 0 {
+		list = slices.DeleteFunc(slices.Clone(list), func(a retention.Archive) bool { return !slices.Contains(names, a.Database) })
 	}
 	decided, err := retention.Plan(l.At, l.Zone, func(name string) retention.Rules {
 		r := l.Rules[name].Rules
@@ -115,12 +107,13 @@ func (l *RetentionLook) Plan(names []string, keep func(database string) retentio
 	p.Verdicts = make([]Verdict, 0, len(decided))
 	for i := range decided {
 		d := &decided[i]
-		one := Verdict{ID: d.ID, Database: d.Database, Time: d.Time, Places: places[[2]string{d.Database, d.ID}], Keep: d.Keep, Reasons: d.Reasons, Step: d.Step}
+		one := Verdict{ID: d.ID, Database: d.Database, Time: d.Time, Places: l.Places[d.Ref], Keep: d.Keep, Reasons: d.Reasons, Step: d.Step}
 		for _, at := range one.Places {
 			one.Stored += at.Bytes
 		}
 		if !d.Until.IsZero() {
-			one.Until = &d.Until
+			until := d.Until // else all decisions would stay with the plan
+			one.Until = &until
 		}
 		p.Verdicts = append(p.Verdicts, one)
 	}

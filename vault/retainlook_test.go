@@ -26,7 +26,7 @@ func TestLookPlansAnyPolicy(t *testing.T) {
 	if r := l.Rules["shop"]; !r.Chosen || r.From != "*" || r.Policy != w.db.Keep {
 		t.Errorf("%+v", r)
 	}
-	each := l.Candidates[0].Places[0].Bytes
+	each := l.Places[0][0].Bytes
 	for last := 1; last <= 6; last++ {
 		p, err := l.Plan([]string{"shop"}, func(string) retention.Policy { return retention.Policy{Last: last} })
 		if err != nil {

@@ -26,6 +26,7 @@ type Order struct {
 	CreateRoles   bool     `json:"create_roles,omitempty"`
 	NoTablespaces bool     `json:"no_tablespaces,omitempty"`
 	FullRoles     bool     `json:"full_roles,omitempty"`
+	IntoSchema    string   `json:"into_schema,omitempty"`
 	SkipCompare   bool     `json:"skip_compare,omitempty"`
 
 	// Retention, as RetentionPlan.Order makes it: of which databases (none:

@@ -283,7 +283,7 @@ func TestSwitchBelieves(t *testing.T) {
 	w.sql(w.with, "INSERT INTO a VALUES ('more')")
 	until(t, "the server counts the row", func() bool {
 		for _, c := range w.planSwitch().Checks {
-			if c.State == "!" && strings.Contains(c.Text, "1 row were written") {
+			if c.State == "!" && strings.Contains(c.Text, "was proven, 1 row of it changed") {
 				return true
 			}
 		}

@@ -130,7 +130,7 @@ func (p *SwitchPlan) checkProof(ctx context.Context, v *Vault, systemID string) 
 	case err != nil:
 		p.check("x", p.o.With+" lets nobody in: "+oneLine(err), "it must accept logins before it gets a name that clients use")
 	case mark.Written > n.Written:
-		p.check("!", fmt.Sprintf("%s were written in %s since it was proven, by the server's count", plural(mark.Written-n.Written, "row"), p.o.With), "if nobody should have, restore again")
+		p.check("!", fmt.Sprintf("since %s was proven, %s of it changed, by the server's count", p.o.With, plural(mark.Written-n.Written, "row")), "if nobody should have, restore again")
 	case mark.Written < n.Written:
 		p.check("!", "whether "+p.o.With+" was written to since it was proven is not known: the server has lost its count", "")
 	default:

@@ -28,7 +28,7 @@ func TestEveryVersion(t *testing.T) {
 				t.Errorf("1.%d %v: entries %+v", minor, size, rec.toc.Entries)
 			}
 			h := rec.toc.Header
-			if h != (Header{[3]int{1, minor, 0}, size[0], size[1], "none", h.Created, "db", "server", "dumper"}) ||
+			if h != (Header{[3]int{1, minor, 0}, size[0], size[1], "none", h.Created, "db", "server", "dumper", false}) ||
 				!h.Created.Equal(time.Date(2026, 11, 30, 9, 8, 7, 0, time.Local)) {
 				t.Errorf("1.%d: header %+v", minor, h)
 			}

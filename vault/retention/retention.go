@@ -69,6 +69,8 @@ type Archive struct {
 	Foreign  bool      // not signed by a trusted key: it is not this vault's to delete
 	Resealed string    // a good archive of the same dump that stands for it: it fills no rule
 
+	Ref int // for who asks: the rules do not look at it
+
 	Marked    bool      // an earlier run found that no rule keeps it
 	NotBefore time.Time // and that it may be removed from then on
 }

@@ -163,6 +163,10 @@ func (w *writer) holds(ctx context.Context, c *session, path string) (bool, erro
 	if err != nil || fi.Size() != w.sent {
 		return false, err
 	}
+	want := w.sum.Sum(nil)
+	if w.sent >= sumFrom && c.sums(ctx, path, want) {
+		return true, nil
+	}
 	f, err := c.open(ctx, path, 0)
 	if err != nil {
 		return false, err
@@ -173,7 +177,7 @@ func (w *writer) holds(ctx context.Context, c *session, path string) (bool, erro
 	if _, err := io.Copy(sum, r); err != nil {
 		return false, err
 	}
-	return bytes.Equal(sum.Sum(nil), w.sum.Sum(nil)), nil
+	return bytes.Equal(sum.Sum(nil), want), nil
 }
 
 // publish gives the settled file its name, or ErrExist. again says that an

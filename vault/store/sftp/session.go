@@ -53,6 +53,7 @@ type session struct {
 	folders sync.Map // name of a folder below root that was seen to be one -> true
 
 	mu    sync.Mutex
+	mute  bool // it gave no sum when it was asked for one
 	known bool // way was found out
 	way   publishing
 }

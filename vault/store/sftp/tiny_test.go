@@ -32,7 +32,8 @@ type tiny struct {
 	quota    int64 // bytes that all files may have together, 0 any number
 	flip     bool  // the first byte of what is read is another one
 	banner   string
-	deny     bool // no key may log in
+	deny     bool   // no key may log in
+	says     string // what any command prints, "" none may be run
 
 	addr, home string
 	key        ssh.Signer // the host's
@@ -132,7 +133,12 @@ func (s *tiny) serve(c net.Conn, config *ssh.ServerConfig) {
 		}
 		go func() {
 			for r := range requests {
-				_ = r.Reply(r.Type == "subsystem", nil)
+				_ = r.Reply(r.Type == "subsystem" || r.Type == "exec" && s.says != "", nil)
+				if r.Type == "exec" {
+					_, _ = io.WriteString(channel, s.says)
+					_, _ = channel.SendRequest("exit-status", false, []byte{0, 0, 0, 0})
+					_ = channel.Close()
+				}
 				if r.Type == "subsystem" {
 					go func() {
 						_ = sftp.NewRequestServer(channel, sftp.Handlers{FileGet: s, FilePut: s, FileCmd: s, FileList: s}).Serve()
