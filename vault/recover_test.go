@@ -135,7 +135,7 @@ func TestRecoverChooses(t *testing.T) {
 		if said := strings.Join(r.Warnings, "\n"); !strings.Contains(said, newer+" is damaged") || !strings.Contains(said, older+" of ") {
 			t.Errorf("%q", said)
 		}
-		if n := one[int](t, "rec_a", "SELECT count(*)::int FROM t"); n != 100 {
+		if n := one[int](t, "rec_a", "SELECT count(*)::int FROM public.t"); n != 100 {
 			t.Errorf("%d rows", n)
 		}
 	})
