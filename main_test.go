@@ -77,6 +77,7 @@ func TestStories(t *testing.T) {
 			"hungup":      cmdHungUp,
 			"mailserver":  cmdMailServer,
 			"server":      cmdServer,
+			"cluster":     cmdCluster,
 		},
 	})
 }
@@ -89,6 +90,7 @@ func setup(env *testscript.Env) error {
 		k, value, _ := strings.Cut(v, "=")
 		env.Setenv(k, value)
 	}
+	storyClusters(env)
 	readme, err := filepath.Abs("README.md")
 	if err != nil {
 		return err

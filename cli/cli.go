@@ -149,7 +149,7 @@ func (p *program) root() *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err.Error()) })
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
-	root.AddCommand(p.backupCmd(), p.listCmd(), p.showCmd(), p.verifyCmd(), p.restoreCmd(), p.switchCmd(), p.dumpCmd(), p.importCmd(),
+	root.AddCommand(p.backupCmd(), p.listCmd(), p.showCmd(), p.verifyCmd(), p.restoreCmd(), p.switchCmd(), p.recoverCmd(), p.dumpCmd(), p.importCmd(),
 		p.statusCmd(), p.retentionCmd(), p.copyCmd(), p.pinCmd(), p.unpinCmd(), p.deleteCmd(), p.placeCmd(), p.jobCmd(), p.unlockCmd(), p.timerCmd(), p.initCmd(), p.configCmd(), p.alertCmd(), p.keyCmd(), p.sheetCmd(), p.demoCmd(), p.versionCmd())
 	return root
 }
@@ -166,7 +166,7 @@ func (p *program) bare(cmd *cobra.Command) error {
 			return noSetup(path)
 		}
 		err := p.status(cmd.Context(), nil)
-		fmt.Fprintln(p.stderr, "\nverbs: backup list show verify restore switch dump import copy job status retention pin delete unlock key recovery-sheet alert timer init config demo; pgvault help VERB tells more")
+		fmt.Fprintln(p.stderr, "\nverbs: backup list show verify restore switch recover dump import copy job status retention pin delete unlock key recovery-sheet alert timer init config demo; pgvault help VERB tells more")
 		return err
 	}
 	if first {

@@ -30,6 +30,19 @@ func OpenPlace(ctx context.Context, p config.Place, state string) (store.Store, 
 	return kinds.Parse(ctx, p.URL, o, int64(p.Limit))
 }
 
+// OpenPlaceToRead opens a place for a recovery, which writes nothing there and
+// believes signatures only: a folder may belong to another user, as on a disk
+// of a machine that is gone.
+func OpenPlaceToRead(ctx context.Context, p config.Place) (store.Store, error) {
+	o := address.Options{Credentials: p.Credentials}
+	if folder, here := hereFolder(p.URL); here {
+		if owner, _, ok := vault.StateOwner(folder); ok && owner != os.Geteuid() {
+			o.Owner = &owner
+		}
+	}
+	return kinds.Parse(ctx, p.URL, o, int64(p.Limit))
+}
+
 // PlaceName is what a place of this address is called where nobody names it.
 func PlaceName(url string) string {
 	a, _ := address.Parse(url)

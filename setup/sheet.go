@@ -69,8 +69,8 @@ func (s *Sheet) facts(f *vault.SheetFacts) error {
 func (s *Sheet) withPgvault(f *vault.SheetFacts) {
 	b := SheetBlock{Heading: "4  With pgvault, from one of the places", Prose: []string{"KEY is the file with the secret key. Read access to the place is enough."}}
 	signer := ""
-	if len(f.Signers) > 0 {
-		signer = " --signer " + f.Signers[0].Fingerprint
+	for _, g := range f.Signers { // after a take-over, archives are signed by two
+		signer += " --signer " + g.Fingerprint
 	}
 	for _, p := range f.Places {
 		b.Type = append(b.Type, "pgvault recover --from "+safetext.Word(p.URL)+" -i \"$KEY\""+signer)

@@ -29,6 +29,7 @@ const (
 	KindSwitch    Kind = "switch"
 	KindImport    Kind = "import"
 	KindReseal    Kind = "reseal"
+	KindRecover   Kind = "recover" // several restores in a row: it has no events of its own but the last line
 	KindRetention Kind = "retention"
 )
 

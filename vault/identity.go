@@ -212,7 +212,7 @@ func (v *Vault) join(ctx context.Context, s site, vf *archive.VaultFile) error {
 // key and the trusted signers of the configuration; only where neither is
 // there, those that the vault names itself.
 func (v *Vault) trust(vf *archive.VaultFile) (*archive.Trust, error) {
-	var lines []string
+	lines := slices.Clone(v.c.Signers)
 	if v.c.SigningKey != "" {
 		if public, err := archive.PublicOf(v.c.SigningKey); err == nil {
 			lines = append(lines, public)

@@ -96,7 +96,7 @@ func (r *restoration) createSchema(ctx context.Context, makeDatabase bool) error
 			return err
 		}
 		r.made = true
-		if err := r.label(ctx, "pgvault: restore of "+r.o.Manifest.ID+" in progress, not complete"); err != nil {
+		if err := r.label(ctx, halfMade+" "+r.o.Manifest.ID+" in progress, not complete"); err != nil {
 			return err
 		}
 	}
@@ -202,6 +202,9 @@ func (r *restoration) settings(ctx context.Context) error {
 	}
 	return pg.Analyze(ctx, r.server, r.target)
 }
+
+// halfMade begins the comment of a database that is not complete.
+const halfMade = "pgvault: restore of"
 
 // label says in the new database's comment that it is not complete, for
 // whoever finds it after a crash; an empty text takes that away again.

@@ -34,9 +34,10 @@ type Config struct {
 	Runner      []string // starts pgvault with this same configuration, without a verb; empty: no job can be launched
 
 	RecipientsFile string
-	AllowOne       bool   // one recipient is enough
-	SigningKey     string // path
-	TrustedSigners string // path of further public keys, may be empty
+	AllowOne       bool     // one recipient is enough
+	SigningKey     string   // path
+	TrustedSigners string   // path of further public keys, may be empty
+	Signers        []string // public keys a person has vouched for by their fingerprints, where a recovery has no files of them
 	SelfCheck      bool
 	DrillEvery     time.Duration // Health warns when no person's key was used for so long; 0: never
 	ProofMaxAge    time.Duration // Health warns when a database's last proof by restore is older; 0: never

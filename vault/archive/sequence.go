@@ -52,3 +52,17 @@ func Reserve(ctx context.Context, place store.Store, vault, database string, n i
 	}
 	return Publish(ctx, place, SequenceName(vault, database, n), append(src, '\n'))
 }
+
+// maxReservation bounds what is read of one.
+const maxReservation = 16 << 10
+
+// ReadReservation reads the reservation of this whole name. It is not signed:
+// what it says is for people.
+func ReadReservation(ctx context.Context, place store.Store, name string) (Reservation, error) {
+	var r Reservation
+	src, err := store.ReadAll(ctx, place, name, maxReservation)
+	if err != nil {
+		return r, err
+	}
+	return r, json.Unmarshal(src, &r)
+}
