@@ -92,7 +92,7 @@ func TestPlaceOnDisk(t *testing.T) {
 // bent is a real place that does one thing wrong.
 type bent struct {
 	store.Store
-	clobbers, hides, corrupts, cutsRanges, keepsDeleted, deniesDelete, marks bool
+	clobbers, hides, corrupts, cutsRanges, keepsDeleted, deniesDelete, marks, breaks bool
 
 	skew     time.Duration
 	locked   time.Time // Retained: the zero time says that nothing is locked
@@ -137,7 +137,15 @@ func (b *bent) Remove(ctx context.Context, name string) error {
 	switch {
 	case b.keepsDeleted:
 		return nil
-	case b.deniesDelete, !b.locked.IsZero() && !b.marks:
+	case b.deniesDelete, !b.locked.IsZero() && !b.breaks:
+		return &fault.Error{What: "denied", Code: fault.Refused}
+	}
+	return b.Store.Remove(ctx, name)
+}
+
+// Hide is what a bucket with versions does to a locked object.
+func (b *bent) Hide(ctx context.Context, name string) error {
+	if !b.marks {
 		return &fault.Error{What: "denied", Code: fault.Refused}
 	}
 	return b.Store.Remove(ctx, name)
@@ -191,7 +199,7 @@ func TestPlaceFindsWhatIsWrong(t *testing.T) {
 		"not locked":      {bent{promises: s3}, PlaceTest{Lock: time.Hour}, "lock=x delete=! promise=x", 1, 0},
 		"locked":          {bent{promises: s3, locked: time.Now().Add(720 * time.Hour)}, PlaceTest{Lock: 720 * time.Hour}, "", 0, 1},
 		"hides locked":    {bent{promises: s3, locked: time.Now().Add(time.Hour), marks: true}, PlaceTest{}, "delete=!", 0, 0},
-		"false lock":      {bent{promises: s3, locked: time.Now().Add(time.Hour), marks: true}, PlaceTest{At: address.Address{Scheme: address.GCS, Bucket: "abc"}}, "delete=x promise=x", 1, 0},
+		"false lock":      {bent{promises: s3, locked: time.Now().Add(time.Hour), breaks: true}, PlaceTest{At: address.Address{Scheme: address.GCS, Bucket: "abc"}}, "delete=x promise=x", 1, 0},
 		"locked by rule":  {bent{promises: s3, locked: time.Now().Add(time.Hour)}, PlaceTest{Lock: 720 * time.Hour}, "lock=!", 0, 1},
 		"few pieces":      {bent{promises: store.Promises{Durable: "yes", Pieces: 100, MaxObject: 1 << 40}}, PlaceTest{}, "delete=! limits=!", 0, 0},
 		"durable unknown": {bent{promises: store.Promises{Durable: "unknown: no fsync"}}, PlaceTest{}, "delete=! durable=!", 0, 0},
