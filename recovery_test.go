@@ -14,14 +14,9 @@ import (
 	"pgvault/sample"
 )
 
-// TestRecoveryWithoutPgvault runs the lines that README.md prints for the day
-// on which there is no pgvault: on another server, with Debian's programs,
-// with nothing but the variables that the text names. What comes back is
-// compared with what was backed up.
-func TestRecoveryWithoutPgvault(t *testing.T) {
-	dir, database := t.TempDir(), "school_before"
-	fillSchool(t, database)
-	archive := backUpSchool(t, dir, database)
+// anotherServer is a server that has nothing of the one that was backed up.
+func anotherServer(t *testing.T) *pgtest.Cluster {
+	t.Helper()
 	bare, err := pgtest.Start(context.Background(), pgtest.Options{BinDir: cluster.BinDir})
 	if err != nil {
 		t.Fatal(err)
@@ -31,6 +26,18 @@ func TestRecoveryWithoutPgvault(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	return bare
+}
+
+// TestRecoveryWithoutPgvault runs the lines that README.md prints for the day
+// on which there is no pgvault: on another server, with Debian's programs,
+// with nothing but the variables that the text names. What comes back is
+// compared with what was backed up.
+func TestRecoveryWithoutPgvault(t *testing.T) {
+	dir, database := t.TempDir(), "school_before"
+	fillSchool(t, database)
+	archive := backUpSchool(t, dir, database)
+	bare := anotherServer(t)
 	programs := filepath.Join(dir, "bin")
 	for _, name := range []string{"ssh-keygen", "sha256sum", "sed", "age", "zstd", "psql", "createdb", "pg_restore"} {
 		link(t, programs, name)

@@ -1,15 +1,12 @@
 package main
 
 import (
-	"context"
 	"html"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
-
-	"pgvault/pg/pgtest"
 )
 
 // TestRecoverySheet does what the printed sheet says, line by line, on another
@@ -23,15 +20,7 @@ func TestRecoverySheet(t *testing.T) {
 	conf := filepath.Join(dir, "config.toml")
 	text := tell(t, "pgvault", "-c", conf, "recovery-sheet")
 	lines := sheetLines(t, text, "5  Without pgvault")
-	bare, err := pgtest.Start(context.Background(), pgtest.Options{BinDir: cluster.BinDir})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := bare.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
+	bare := anotherServer(t)
 	programs := filepath.Join(dir, "bin")
 	for _, name := range []string{"ssh-keygen", "sha256sum", "sed", "grep", "ls", "cp", "age", "zstd", "psql", "createdb", "pg_restore"} {
 		link(t, programs, name)

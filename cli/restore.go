@@ -40,25 +40,8 @@ func (p *program) restoreCmd() *cobra.Command {
 				return usage("name an archive, or latest:DB")
 			}
 			p.kind = vault.KindRestore
-			if o.ToNew != "" && o.ToEmpty != "" {
-				return usage("--to-new and --to-empty exclude each other")
-			}
-			switch roles {
-			case "create":
-				o.FullRoles = true
-			case "bare":
-				o.CreateRoles = true
-			case "leave":
-				o.NoOwner = true
-			case "":
-			default:
-				return usage("--roles is one of create, bare and leave")
-			}
-			if o.FullRoles && (o.CreateRoles || o.NoOwner) {
-				return usage("--roles create excludes --create-roles and --no-owner")
-			}
-			if o.IntoSchema != "" && len(o.Tables) == 0 || mergeSQL != "" && (o.IntoSchema == "" || detach) {
-				return usage("--into-schema needs --tables, and --merge-sql needs --into-schema and a run in the foreground")
+			if err := restoreOptions(&o, roles, mergeSQL, detach); err != nil {
+				return err
 			}
 			s, err := p.open()
 			if err != nil {
@@ -102,6 +85,32 @@ func (p *program) restoreCmd() *cobra.Command {
 	f.BoolVar(&detach, "detach", false, "start a job of its own and return; prints its id")
 	f.BoolVar(&p.json, "json", false, "JSON Lines, the last with type done")
 	return cmd
+}
+
+// restoreOptions refuses flags that contradict each other, and says in o what
+// --roles means.
+func restoreOptions(o *vault.RestoreOptions, roles, mergeSQL string, detach bool) error {
+	if o.ToNew != "" && o.ToEmpty != "" {
+		return usage("--to-new and --to-empty exclude each other")
+	}
+	switch roles {
+	case "create":
+		o.FullRoles = true
+	case "bare":
+		o.CreateRoles = true
+	case "leave":
+		o.NoOwner = true
+	case "":
+	default:
+		return usage("--roles is one of create, bare and leave")
+	}
+	if o.FullRoles && (o.CreateRoles || o.NoOwner) {
+		return usage("--roles create excludes --create-roles and --no-owner")
+	}
+	if o.IntoSchema != "" && len(o.Tables) == 0 || mergeSQL != "" && (o.IntoSchema == "" || detach) {
+		return usage("--into-schema needs --tables, and --merge-sql needs --into-schema and a run in the foreground")
+	}
+	return nil
 }
 
 // writeMerge writes the SQL of --merge-sql, never over a file that is there.

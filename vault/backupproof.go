@@ -36,21 +36,12 @@ func (b *backup) proveByRestore(ctx context.Context) error {
 }
 
 func (b *backup) restoreOnce(ctx context.Context) error {
-	f, err := b.v.locate(ctx, b.o.Database+"/"+b.id, b.home.Name)
-	if err != nil {
-		return err
-	}
-	l := &f.copies[0]
-	if l.o == nil {
-		return l.why
-	}
-	unlock, err := b.v.reading(l.o)
+	p, unlock, err := b.proving(ctx, ProofRestored)
 	if err != nil {
 		return err
 	}
 	defer unlock()
 	b.done.TablesTotal, b.done.TablesEqual = 0, 0
-	p := &proving{v: b.v, run: b.run, l: l, o: l.o, signer: b.signer, level: ProofRestored, keys: b.once.Keys()}
 	return p.byRestore(ctx)
 }
 

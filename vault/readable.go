@@ -17,22 +17,28 @@ import (
 // archive is then readable, although no recipient's secret key was here.
 func (b *backup) selfCheck(ctx context.Context) error {
 	b.enter(StageReadBack)
-	f, err := b.v.locate(ctx, b.o.Database+"/"+b.id, b.home.Name)
-	if err != nil {
-		return err
-	}
-	l := &f.copies[0]
-	if l.o == nil {
-		return l.why
-	}
-	unlock, err := b.v.reading(l.o)
+	p, unlock, err := b.proving(ctx, ProofReadable)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	p := &proving{v: b.v, run: b.run, l: l, o: l.o, signer: b.signer, level: ProofReadable, keys: b.once.Keys()}
-	err = p.diagnosed(ctx, twice(b.run, func() error { return readThrough(ctx, b.run, l.o, p.keys) }))
+	err = p.diagnosed(ctx, twice(b.run, func() error { return readThrough(ctx, b.run, p.o, p.keys) }))
 	return p.concludeSelfCheck(ctx, len(b.contents.Tables), err)
+}
+
+// proving opens the archive that this backup has just made, with its one-time
+// key. The caller ends it with unlock.
+func (b *backup) proving(ctx context.Context, level Proof) (p *proving, unlock func(), err error) {
+	f, err := b.v.locate(ctx, b.o.Database+"/"+b.id, b.home.Name)
+	if err != nil {
+		return nil, nil, err
+	}
+	l := &f.copies[0]
+	if l.o == nil {
+		return nil, nil, l.why
+	}
+	unlock, err = b.v.reading(l.o)
+	return &proving{v: b.v, run: b.run, l: l, o: l.o, signer: b.signer, level: level, keys: b.once.Keys()}, unlock, err
 }
 
 // concludeSelfCheck writes what the self-check of n tables came to.

@@ -31,19 +31,9 @@ type PartReader struct {
 
 // Part opens a part from its beginning with the given identities.
 func (o *Opened) Part(ctx context.Context, name string, keys *Keys) (*PartReader, error) {
-	ids, err := keys.forPart(o.Manifest.ID, name)
+	object, sum, plain, err := o.decrypting(ctx, name, keys)
 	if err != nil {
 		return nil, err
-	}
-	part, object, err := o.object(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	sum := newSumReader(object, part)
-	plain, err := unseal(o.label(name), sum, ids)
-	if err != nil {
-		object.Close()
-		return nil, o.noMatch(ctx, name, keys, err)
 	}
 	end := &endReader{r: plain}
 	dec, err := newDecoder(end)
@@ -56,6 +46,26 @@ func (o *Opened) Part(ctx context.Context, name string, keys *Keys) (*PartReader
 		r.most = o.Manifest.Bytes
 	}
 	return r, nil
+}
+
+// decrypting opens a part for reading in order: what is to be closed, the sum
+// of the stored bytes that passed, and what age makes of them.
+func (o *Opened) decrypting(ctx context.Context, name string, keys *Keys) (io.Closer, *sumReader, io.Reader, error) {
+	ids, err := keys.forPart(o.Manifest.ID, name)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	part, object, err := o.object(ctx, name)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	sum := newSumReader(object, part)
+	plain, err := unseal(o.label(name), sum, ids)
+	if err != nil {
+		object.Close()
+		return nil, nil, nil, o.noMatch(ctx, name, keys, err)
+	}
+	return object, sum, plain, nil
 }
 
 // unseal decrypts stored bytes in order. Each chunk is authentic as it is

@@ -84,19 +84,9 @@ func ResealedContents(src []byte, from *Manifest, id string) ([]byte, error) {
 // age's last chunk and after size and SHA-256 of the stored bytes agreed with
 // the manifest.
 func (o *Opened) Unsealed(ctx context.Context, name string, keys *Keys) (io.ReadCloser, error) {
-	ids, err := keys.forPart(o.Manifest.ID, name)
+	object, sum, plain, err := o.decrypting(ctx, name, keys)
 	if err != nil {
 		return nil, err
-	}
-	part, object, err := o.object(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	sum := newSumReader(object, part)
-	plain, err := unseal(o.label(name), sum, ids)
-	if err != nil {
-		object.Close()
-		return nil, o.noMatch(ctx, name, keys, err)
 	}
 	return &unsealed{o: o, name: name, object: object, sum: sum, age: plain}, nil
 }
