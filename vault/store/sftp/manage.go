@@ -135,7 +135,7 @@ func (s *SFTP) Discard(ctx context.Context, u store.Upload) error {
 
 // Promises implements store.Promising.
 func (s *SFTP) Promises(ctx context.Context) (store.Promises, error) {
-	p := store.Promises{Compared: "SHA-256, by the server's own sha256sum or by reading all of it back, before it gets its name"}
+	p := store.Promises{Compared: "SHA-256, by the server's own openssl or sha256sum, or by reading all of it back, before it gets its name"}
 	err := s.with(ctx, func(ctx context.Context, c *session, _ bool) error {
 		if err := s.publishing(ctx, c); err != nil {
 			return err

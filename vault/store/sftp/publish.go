@@ -120,11 +120,11 @@ func (w *writer) finish(ctx context.Context) error {
 	return err
 }
 
-// settle makes the temporary file durable and compares what it holds. An
-// fsync is never tried twice: the second would not tell of what the first
-// one met.
+// settle makes the temporary file durable and compares what it holds, where
+// it can both at once. An fsync is never tried twice: the second would not
+// tell of what the first one met.
 func (w *writer) settle(ctx context.Context) error {
-	begun, synced := false, false
+	begun, synced, summed := false, false, false
 	err := w.s.with(ctx, func(ctx context.Context, c *session, _ bool) error {
 		f, err := w.file.use(ctx, c)
 		switch {
@@ -135,7 +135,10 @@ func (w *writer) settle(ctx context.Context) error {
 		}
 		begun = true
 		if !synced {
-			if err := c.fsync(ctx, f); err != nil {
+			sum := w.sumMeanwhile(ctx, c)
+			err := c.fsync(ctx, f)
+			summed = sum(err == nil)
+			if err != nil {
 				return w.s.full(ctx, c, w.sent, err)
 			}
 		}
@@ -146,7 +149,7 @@ func (w *writer) settle(ctx context.Context) error {
 		return err
 	}
 	return w.s.with(ctx, func(ctx context.Context, c *session, _ bool) error {
-		same, err := w.holds(ctx, c, w.file.path)
+		same, err := w.holds(ctx, c, w.file.path, summed)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			return errGone
@@ -157,14 +160,31 @@ func (w *writer) settle(ctx context.Context) error {
 	})
 }
 
-// holds tells whether a file holds exactly what was written.
-func (w *writer) holds(ctx context.Context, c *session, path string) (bool, error) {
+// sumMeanwhile has the server sum the temporary file up, which takes its
+// processor while an fsync takes its disk. The result waits for the answer,
+// which is whether the sum is right; without wait it gives that up.
+func (w *writer) sumMeanwhile(ctx context.Context, c *session) func(wait bool) bool {
+	if w.sent < sumFrom {
+		return func(bool) bool { return false }
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	answer := make(chan bool, 1)
+	go func() { answer <- c.sums(ctx, w.file.path, w.sum.Sum(nil)) }()
+	return func(wait bool) bool {
+		defer cancel()
+		return wait && <-answer
+	}
+}
+
+// holds tells whether a file holds exactly what was written. summed says that
+// its sum was already seen to be right.
+func (w *writer) holds(ctx context.Context, c *session, path string, summed bool) (bool, error) {
 	fi, err := c.lstat(ctx, path)
 	if err != nil || fi.Size() != w.sent {
 		return false, err
 	}
 	want := w.sum.Sum(nil)
-	if w.sent >= sumFrom && c.sums(ctx, path, want) {
+	if summed || w.sent >= sumFrom && c.sums(ctx, path, want) {
 		return true, nil
 	}
 	f, err := c.open(ctx, path, 0)
@@ -188,7 +208,7 @@ func (w *writer) publish(ctx context.Context, c *session, again bool) error {
 	}
 	final := c.at(w.name)
 	if again {
-		switch same, err := w.holds(ctx, c, final); {
+		switch same, err := w.holds(ctx, c, final, false); {
 		case err != nil && !errors.Is(err, fs.ErrNotExist):
 			return err
 		case same:

@@ -26,8 +26,8 @@
 // A file .partial-<random> is created in the object's folder, written with
 // many requests in flight, synced (fsync@openssh.com), closed, and compared:
 // only when its SHA-256 is that of what was written does it get its name. Of
-// large files the server's own sha256sum is asked, where the user may run
-// commands there; whatever that does not confirm is read back. A
+// large files the server's own openssl or sha256sum is asked, where the user
+// may run commands there; whatever that does not confirm is read back. A
 // hard link (hardlink@openssh.com) does that without ever replacing; a server
 // without it has to show, on two files of ours, that its rename does not
 // replace a taken name, else it is refused. Then the folder and new folders
