@@ -13,6 +13,7 @@ import (
 // looks and which keys lead to it.
 type guidePage struct {
 	s       *guide.Session
+	alone   bool   // there is nothing behind it
 	step    string // whose focus and inputs these are
 	focus   int    // among the fields of the step
 	inputs  map[string]*input
@@ -33,6 +34,7 @@ const (
 	cmdWhy    command = "why"
 	cmdSave   command = "save-and-leave"
 	cmdToggle command = "toggle"
+	cmdEsc    command = "esc"
 	cmdAct    command = "act-" // and the key of the step's action
 )
 
@@ -120,7 +122,8 @@ func (p *guidePage) keys(e env) keymap {
 		backKey, whyKey = "Esc", "Alt-?"
 	}
 	k = append(k,
-		binding{cmd: cmdBack, keys: []string{"<", "esc"}, show: backKey, name: "back", help: back, line: true},
+		binding{cmd: cmdBack, keys: []string{"<"}, show: "<", name: "back", help: back, line: backKey == "<"},
+		binding{cmd: cmdEsc, keys: []string{"esc"}, show: "Esc", name: "back", help: "the step before, as <; it never leaves pgvault", line: backKey != "<"},
 		binding{cmd: cmdSave, keys: []string{"ctrl+s"}, show: "^S", name: save, help: saves, line: true},
 		binding{cmd: cmdWhy, keys: []string{"?", "alt+?"}, show: whyKey, name: "why", help: "why this is asked", off: why, line: true})
 	return append(k, p.moving(f)...)
@@ -169,9 +172,12 @@ func (p *guidePage) do(e env, c command) []action {
 	case cmdReveal:
 		in := p.secret(f)
 		in.reveal = !in.reveal
-	case cmdBack:
+	case cmdBack, cmdEsc:
 		if text, ok := p.s.Back(); ok {
 			return append(told1(text), stay{})
+		}
+		if c == cmdEsc && p.alone {
+			return []action{say("this is the first step; ^S leaves"), stay{}}
 		}
 		p.s.Leave()
 		return []action{closeTop{}}
