@@ -98,6 +98,10 @@ type recovery struct {
 	passphrases map[string]string // of identities, by name
 	opened      RecoverVault
 	openedAs    string
+
+	toText string // the newest reading of the recipients
+	to     *Recipients
+	toErr  error
 }
 
 // RecoverGuide leads from an address and a key to all databases of a vault

@@ -29,7 +29,8 @@ func (r *recovery) takeOver() guide.Step {
 			}},
 			{Key: keyRecipients, Label: "recipients", Kind: guide.Text, Lines: true, When: taking, Hint: "age1..., ssh-ed25519 ..., or a file of them", Valid: validRecipients},
 			{Key: keyAllowOne, Label: "accept one recipient", Kind: guide.YesNo, When: func(v *guide.Values) bool {
-				return taking(v) && strings.TrimSpace(v.Get(keyRecipients)) != "" && len(keyStart.FindAllString(strings.ReplaceAll(v.Get(keyRecipients), "#", ""), 3)) < 2
+				to, err := r.recipients(v)
+				return taking(v) && err == nil && len(to.Public()) == 1
 			}},
 			{Key: keySchedule, Label: "start at", Kind: guide.Text, Optional: true, When: taking, Hint: "02:00, Mon 03:30, hourly (empty: not by itself)", Valid: validSchedule},
 			{Key: keyKeep, Label: "keep", Kind: guide.Text, Optional: true, When: taking, Hint: "7 daily, 4 weekly (empty: all)", Valid: validKeep},
@@ -38,7 +39,7 @@ func (r *recovery) takeOver() guide.Step {
 			if notTaking(v) || v.Get(keyRecipients) == "" {
 				return nil
 			}
-			to, err := overRecipients(v)
+			to, err := r.recipients(v)
 			if err != nil {
 				return lines([]vault.Check{wrong(err)})
 			}
@@ -58,7 +59,10 @@ func (r *recovery) takeOver() guide.Step {
 			if err := Allowed(r.w.Access); err != nil {
 				return err
 			}
-			to, err := overRecipients(v)
+			r.mu.Lock()
+			r.toText = "" // a file that was named may have changed
+			r.mu.Unlock()
+			to, err := r.recipients(v)
 			if err != nil {
 				return err
 			}
@@ -67,10 +71,21 @@ func (r *recovery) takeOver() guide.Step {
 	}
 }
 
-// overRecipients reads the recipients: keys in one text, or files of them,
-// with spaces or commas between.
-func overRecipients(v *guide.Values) (*Recipients, error) {
+// recipients reads who is to open new archives: keys in one text, or files of
+// them, with spaces or commas between. The same text is read once: a face asks
+// for each frame.
+func (r *recovery) recipients(v *guide.Values) (*Recipients, error) {
 	text := v.Get(keyRecipients)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.toText != text || text == "" {
+		r.toText = text
+		r.to, r.toErr = readRecipients(text)
+	}
+	return r.to, r.toErr
+}
+
+func readRecipients(text string) (*Recipients, error) {
 	if keyStart.MatchString(text) {
 		return ReadRecipients([]string{oneALine(text)}, "recipients")
 	}
@@ -99,7 +114,7 @@ type overtaking struct {
 
 // planOver plans the take-over with what was accepted so far.
 func (r *recovery) planOver(ctx context.Context, v *guide.Values) error {
-	to, err := overRecipients(v)
+	to, err := r.recipients(v)
 	if err != nil {
 		return err
 	}

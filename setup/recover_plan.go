@@ -283,13 +283,14 @@ func (r *recovery) showPlan(v *guide.Values) []guide.Section {
 		signed.Lines = append(signed.Lines, guide.Line{State: "!", Text: "these keys are the place's own word", Do: "compare them with the recovery sheet"})
 	}
 	out = append(out, signed)
+	var sql guide.Section
 	if g := p.Roles; g != nil {
 		passwords := map[bool]string{true: "with passwords", false: "without passwords, which were not saved"}[g.Passwords]
-		roles := guide.Section{Label: "1", Lines: []guide.Line{{Text: fmt.Sprintf("roles as they were, %s, from %s; %d are there already and stay as they are", passwords, g.Archive, len(g.Exist))}}}
+		out = append(out, text("1", fmt.Sprintf("the roles as they were, %s: %s below; %d are there already and stay as they are", passwords, count(len(g.Statements), "statement"), len(g.Exist))))
+		sql.Label = "1 is"
 		for _, s := range g.Statements {
-			roles.Lines = append(roles.Lines, guide.Line{Text: "  " + s})
+			sql.Lines = append(sql.Lines, guide.Line{Text: s})
 		}
-		out = append(out, roles)
 	} else {
 		out = append(out, text("1", "no role beforehand"))
 	}
@@ -300,7 +301,7 @@ func (r *recovery) showPlan(v *guide.Values) []guide.Section {
 		}
 		out = append(out, text(fmt.Sprint(i+2), line))
 	}
-	return append(out, text("same as", r.same(v)))
+	return append(out, text("same as", r.same(v)), sql)
 }
 
 // same is the command that does the same. A pasted key has no path.

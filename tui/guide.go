@@ -2,6 +2,7 @@ package tui
 
 import (
 	"slices"
+	"strings"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -106,7 +107,7 @@ func (p *guidePage) keys(e env) keymap {
 		if f != nil && (textual(f) || f.Kind == guide.Secret) { // the letter itself belongs to the text
 			show = "Alt-" + a.Key
 		}
-		k = append(k, binding{cmd: cmdAct + command(a.Key), keys: []string{a.Key, "alt+" + a.Key}, show: show, name: a.Name, help: a.Help + " (in a text field: Alt-" + a.Key + ")", off: off, line: off == ""})
+		k = append(k, binding{cmd: cmdAct + command(a.Key), keys: append([]string{a.Key}, withAlt(a.Key)...), show: show, name: a.Name, help: a.Help + " (in a text field: Alt-" + a.Key + ")", off: off, line: off == ""})
 	}
 	back := "the step before, with all that was typed kept; from the first step it leaves"
 	save, saves := "leave", "leave the guide; nothing is kept and nothing was done"
@@ -127,6 +128,15 @@ func (p *guidePage) keys(e env) keymap {
 		binding{cmd: cmdSave, keys: []string{"ctrl+s"}, show: "^S", name: save, help: saves, line: true},
 		binding{cmd: cmdWhy, keys: []string{"?", "alt+?"}, show: whyKey, name: "why", help: "why this is asked", off: why, line: true})
 	return append(k, p.moving(f)...)
+}
+
+// withAlt is a letter together with Alt: a capital comes as Shift and the small
+// one, or where a terminal tells more, as itself.
+func withAlt(key string) []string {
+	if small := strings.ToLower(key); small != key {
+		return []string{"alt+" + key, "alt+shift+" + small}
+	}
+	return []string{"alt+" + key}
 }
 
 // moving are the keys of lists and long pages; letters too where no text

@@ -53,6 +53,7 @@ func (v *Vault) recoverWork(o Order, ids Identities) work {
 			return &fault.Error{Op: "recover", What: "the plan is no longer what was shown", Why: fmt.Sprintf("archives came or went in the place, or databases on the server: %v was shown, %v is now", w.Archives, now),
 				Left: "no role and no database was made", Do: "plan it once more", Code: fault.Refused}
 		}
+		v.ActAs(r.actor.By) // each restore was started by who started all
 		return v.recoverTold(ctx, p, r.tell)
 	}
 }
