@@ -111,7 +111,7 @@ func RecoverGuide(w RecoverWorld) *guide.Guide {
 	r := &recovery{w: w, passphrases: map[string]string{}}
 	g := &guide.Guide{
 		Name: recoverName, Title: "RECOVER", Runs: w.Runs,
-		Steps: []guide.Step{r.where(), r.which(), r.signed(), r.key(), r.server(), r.databases(), r.checks(), r.plan(), r.run(), r.report(),
+		Steps: []guide.Step{r.where(), r.which(), r.signed(), r.key(), r.server(), r.databases(), r.how(), r.checks(), r.plan(), r.run(), r.report(),
 			r.takeOver(), r.confirm(), r.took()},
 		Save: func(d guide.Draft) error {
 			if d.Step == "took" {
@@ -126,7 +126,7 @@ func RecoverGuide(w RecoverWorld) *guide.Guide {
 	if w.Given.TakeOver {
 		for i := range g.Steps {
 			switch st := &g.Steps[i]; st.Key {
-			case "key", "databases", "checks", "plan", "run", "report":
+			case "key", "databases", "how", "checks", "plan", "run", "report":
 				st.Skip = func(*guide.Values) bool { return true }
 			}
 		}
