@@ -134,8 +134,20 @@ func RecoverGuide(w RecoverWorld) *guide.Guide {
 	return g
 }
 
-// RecoverValues are the answers that were given before.
-func RecoverValues(g RecoverGiven) *guide.Values {
+// RecoverSession begins a recovery guide with what was given. A place that was
+// named is opened first, so that nothing is asked which it tells.
+func RecoverSession(ctx context.Context, w RecoverWorld) (*guide.Session, error) {
+	v := recoverValues(w.Given)
+	if w.Given.From != "" {
+		if _, err := (&recovery{w: w}).find(ctx, v); err != nil {
+			return nil, err
+		}
+	}
+	return guide.New(RecoverGuide(w), v), nil
+}
+
+// recoverValues are the answers that were given before.
+func recoverValues(g RecoverGiven) *guide.Values {
 	v := guide.NewValues()
 	set := func(key, text string) {
 		if text != "" {

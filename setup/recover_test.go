@@ -115,7 +115,11 @@ func newRecovering(t *testing.T, names ...string) *recovering {
 // start begins the guide with what was given.
 func (w *recovering) start(g RecoverGiven) {
 	w.rw.Given = g
-	w.begin(guide.New(RecoverGuide(w.rw), RecoverValues(g)))
+	s, err := RecoverSession(w.t.Context(), w.rw)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.begin(s)
 }
 
 // at wants to stand at a step.
@@ -313,8 +317,7 @@ func TestRecoverGuideGoesOn(t *testing.T) {
 	}
 	given := RecoverGiven{From: w.place, TrustPlace: true, Server: server().Conninfo, Roles: vault.RolesLeave}
 	w.start(given)
-	w.at("vault") // the place was not opened yet: which vaults there are is asked for
-	w.next("key")
+	w.at("key") // whose word, and which vault of one, is not asked
 	w.paste(keyKeyPaste, w.key.Secret())
 	w.set(keyFrom, "paste")
 	w.next("databases")
@@ -434,5 +437,33 @@ func TestWelcome(t *testing.T) {
 	s.Edited(keyWhat)
 	if wanted, anew := WelcomeToRecover(s.Values()); !wanted || !anew {
 		t.Error("a recovery was asked for")
+	}
+}
+
+// TestRecoverSeveralVaults: a place that has more than one is asked about, and
+// one that has none is refused before anything is shown.
+func TestRecoverSeveralVaults(t *testing.T) {
+	w := newRecovering(t, "rg_f")
+	if err := os.MkdirAll(filepath.Join(w.place, "other"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	src, err := os.ReadFile(filepath.Join(w.place, "main", archive.VaultName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(w.place, "other", archive.VaultName), src, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.start(RecoverGiven{})
+	w.set(keyPlace, w.place)
+	w.next("vault")
+	if o := w.s.Fields()[0].Options(w.s.Values()); len(o) != 2 || o[0].Value != "main" || o[1].Value != "other" {
+		t.Errorf("%+v", o)
+	}
+	w.next("signed")
+	w.shows("the vault \"main\" in file:" + w.place)
+	w.rw.Given = RecoverGiven{From: w.dir}
+	if _, err := RecoverSession(t.Context(), w.rw); fault.CodeOf(err) != fault.NoVault {
+		t.Errorf("%v", err)
 	}
 }

@@ -93,7 +93,11 @@ func recoverAt(t *testing.T, w, h int, given setup.RecoverGiven) (r *rig, disk s
 	}
 	world := setup.RecoverWorld{Path: filepath.Join(disk, "etc", "config.toml"), StateDir: filepath.Join(disk, "state"), Access: vault.Access{Act: true}, Random: rand.Reader, Given: given, Runs: d,
 		Open: func(config.Place, store.Store, vault.RecoverOrder) (setup.RecoverVault, error) { return v, nil }}
-	r = newRig(t, d, Options{Guide: guide.New(setup.RecoverGuide(world), setup.RecoverValues(given))}, w, h)
+	s, err := setup.RecoverSession(t.Context(), world)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r = newRig(t, d, Options{Guide: s}, w, h)
 	return r, disk, goOn
 }
 
