@@ -23,6 +23,7 @@ type RecoverVault interface {
 	List(ctx context.Context) ([]vault.Archive, error)
 	TryKeys(ctx context.Context, id string, ids vault.Identities) (string, error)
 	PlanRecover(ctx context.Context, o vault.RecoverOptions) (*vault.RecoverPlan, error)
+	UnlockRecover(ctx context.Context, p *vault.RecoverPlan) ([]string, error)
 	PlanTakeOver(ctx context.Context, o vault.TakeOverOptions) (*vault.TakeOverPlan, error)
 }
 

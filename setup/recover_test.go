@@ -247,7 +247,7 @@ func TestRecoverGuideToTheTakeOver(t *testing.T) {
 	w.at("run")
 	w.shows("it has ended: ok", "rg_a | rg_a | ok | 2 of 2 | 100", "rg_b | rg_b2 | ok | 2 of 2")
 	o := w.orders[0]
-	if o.Kind != vault.KindRecover || o.Recover.As["rg_b"] != "rg_b2" || len(o.Recover.Archives) != 2 || len(w.secrets[0].Texts) != 1 {
+	if o.Kind != vault.KindRecover || o.Recover.As["rg_b"] != "rg_b2" || len(o.Recover.Archives) != 2 || len(w.secrets[0].Unlocked) != 2 || len(w.secrets[0].Texts)+len(w.secrets[0].Files)+len(w.secrets[0].Passphrases) != 0 {
 		t.Errorf("%+v", o)
 	}
 	if src, err := json.Marshal(o); err != nil || strings.Contains(string(src), "SECRET-KEY") {
@@ -373,6 +373,9 @@ func TestRecoverGuideGoesOn(t *testing.T) {
 	}
 	w.settle()
 	w.at("run")
+	if s := w.secrets[0]; len(s.Unlocked) != 0 || !slices.Equal(s.Files, []string{key}) {
+		t.Errorf("where a header is damaged, the job gets the key to find another archive: %d lines, %q", len(s.Unlocked), s.Files)
+	}
 	w.next("report")
 	w.shows("x 1 of 2 databases came back whole", "rg_c | rg_c | ok", "rg_d | rg_d | x damaged", "what: ", "left: ", "do: ", "again: ")
 	if code := RecoverExit(w.s.Values()); code != fault.Differs {
