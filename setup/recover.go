@@ -81,13 +81,14 @@ const (
 
 // Facts of the recovery.
 const (
-	factPlace    = "place found"
-	factVouched  = "vouched"
-	factArchives = "archives"
-	factOpens    = "opened"
-	factRecovery = "recovery"
-	factOver     = "take-over"
-	factTook     = "took over"
+	factPlace     = "place found"
+	factVouched   = "vouched"
+	factArchives  = "archives"
+	factOpens     = "opened"
+	factRecovery  = "recovery"
+	factAllChecks = "every check"
+	factOver      = "take-over"
+	factTook      = "took over"
 )
 
 // recovery is the guide's own memory: what is neither an answer nor to be

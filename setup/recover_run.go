@@ -37,16 +37,20 @@ func (r *recovery) run() guide.Step {
 			s, err := r.load(v, t)
 			return p.order, s, err
 		},
-		Body: func(v *guide.Values) []guide.Section { return running(v.Run("run")) },
+		Body: func(v *guide.Values) []guide.Section { return r.running(v.Run("run")) },
 	}
 }
 
 // running is the job row by row, with what goes on now.
-func running(run *guide.Run) []guide.Section {
+func (r *recovery) running(run *guide.Run) []guide.Section {
 	if run == nil {
 		return nil
 	}
-	out := []guide.Section{{Label: "job", Lines: []guide.Line{{Text: run.Job.ID + "; pgvault job cancel " + run.Job.ID + " ends it"}}}}
+	stop := "pgvault job cancel " + run.Job.ID
+	if r.w.Again != nil {
+		stop = r.w.Again(stop)
+	}
+	out := []guide.Section{{Label: "job", Lines: []guide.Line{{Text: run.Job.ID}, {Text: stop + "  ends it"}}}}
 	of := ""
 	if o := run.Job.Order.Recover; o != nil && len(o.Archives) > 0 {
 		of = fmt.Sprintf(" of %d", max(len(o.Archives), len(run.Rows)))
