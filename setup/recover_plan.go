@@ -332,7 +332,11 @@ func (r *recovery) showPlan(v *guide.Values) []guide.Section {
 	var sql guide.Section
 	if g := p.Roles; g != nil {
 		passwords := map[bool]string{true: "with passwords", false: "without passwords, which were not saved"}[g.Passwords]
-		out = append(out, text("1", fmt.Sprintf("the roles as they were, %s: %s below; %s there already and left as they are", passwords, count(len(g.Statements), "statement"), count(len(g.Exist), "role"))))
+		if len(g.Statements) == 0 {
+			out = append(out, text("1", "no role is missing: "+count(len(g.Exist), "role")+" there already and left as they are"))
+		} else {
+			out = append(out, text("1", fmt.Sprintf("the roles as they were, %s: %s below; %s there already and left as they are", passwords, count(len(g.Statements), "statement"), count(len(g.Exist), "role"))))
+		}
 		sql.Label = "1 is"
 		for _, s := range g.Statements {
 			sql.Lines = append(sql.Lines, guide.Line{Text: s})
