@@ -48,9 +48,13 @@ func (p *program) firstSetup(ctx context.Context, path string, d guide.Draft) er
 	if err != nil {
 		return err
 	}
+	theme, err := p.theme(conf)
+	if err != nil {
+		return err
+	}
 	again := ""
 	err = p.screen(ctx, vault.New(p.vaultConfig(conf)), ScreenOptions{
-		NoColor: p.noColor || os.Getenv("NO_COLOR") != "", ASCII: !utf8Locale(), Mouse: conf.UI.Mouse, ReadOnly: p.readOnly,
+		Theme: theme, ASCII: !utf8Locale(), Mouse: conf.UI.Mouse, ReadOnly: p.readOnly,
 		SlowLine: os.Getenv("SSH_TTY") != "", Guide: session, Command: p.anywhere, Again: &again,
 	})
 	if err != nil {
