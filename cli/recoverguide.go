@@ -33,11 +33,14 @@ func (p *program) recoverGuide(ctx context.Context, f recoverFlags) error {
 	if err != nil {
 		return err
 	}
-	g := setup.RecoverGuide(w)
 	if d, going := setup.RecoverUnfinished(w.StateDir, path); going && !f.anew && f.nothing() && len(p.identities)+len(p.texts) == 0 {
-		return p.recoverWith(ctx, path, guide.Resume(g, d))
+		return p.recoverWith(ctx, path, guide.Resume(setup.RecoverGuide(w), d))
 	}
-	return p.recoverWith(ctx, path, guide.New(g, setup.RecoverValues(w.Given)))
+	session, err := setup.RecoverSession(ctx, w)
+	if err != nil {
+		return err
+	}
+	return p.recoverWith(ctx, path, session)
 }
 
 // nothing tells whether no flag said what to recover.

@@ -111,7 +111,7 @@ func RecoverGuide(w RecoverWorld) *guide.Guide {
 	r := &recovery{w: w, passphrases: map[string]string{}}
 	g := &guide.Guide{
 		Name: recoverName, Title: "RECOVER", Runs: w.Runs,
-		Steps: []guide.Step{r.where(), r.which(), r.signed(), r.key(), r.server(), r.databases(), r.checks(), r.plan(), r.run(), r.report(),
+		Steps: []guide.Step{r.where(), r.which(), r.signed(), r.key(), r.server(), r.databases(), r.how(), r.checks(), r.plan(), r.run(), r.report(),
 			r.takeOver(), r.confirm(), r.took()},
 		Save: func(d guide.Draft) error {
 			if d.Step == "took" {
@@ -126,7 +126,7 @@ func RecoverGuide(w RecoverWorld) *guide.Guide {
 	if w.Given.TakeOver {
 		for i := range g.Steps {
 			switch st := &g.Steps[i]; st.Key {
-			case "key", "databases", "checks", "plan", "run", "report":
+			case "key", "databases", "how", "checks", "plan", "run", "report":
 				st.Skip = func(*guide.Values) bool { return true }
 			}
 		}
@@ -134,8 +134,20 @@ func RecoverGuide(w RecoverWorld) *guide.Guide {
 	return g
 }
 
-// RecoverValues are the answers that were given before.
-func RecoverValues(g RecoverGiven) *guide.Values {
+// RecoverSession begins a recovery guide with what was given. A place that was
+// named is opened first, so that nothing is asked which it tells.
+func RecoverSession(ctx context.Context, w RecoverWorld) (*guide.Session, error) {
+	v := recoverValues(w.Given)
+	if w.Given.From != "" {
+		if _, err := (&recovery{w: w}).find(ctx, v); err != nil {
+			return nil, err
+		}
+	}
+	return guide.New(RecoverGuide(w), v), nil
+}
+
+// recoverValues are the answers that were given before.
+func recoverValues(g RecoverGiven) *guide.Values {
 	v := guide.NewValues()
 	set := func(key, text string) {
 		if text != "" {

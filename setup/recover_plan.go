@@ -33,13 +33,33 @@ func (r *recovery) databases() guide.Step {
 				}
 				return out
 			}},
-			{Key: keyAs, Label: "new names", Kind: guide.Text, Optional: true, When: given(len(g.As) == 0), Hint: "shop=shop_back, wiki=wiki_2 (empty: their own)", Valid: validNames},
 			{Key: keyPick, Label: "which archive", Kind: guide.Choice, When: given(!g.Latest), Options: func(*guide.Values) []guide.Option {
 				return []guide.Option{
 					{Value: "proven", Label: "the newest that a restore has proven", Hint: "the newest good where none is"},
 					{Value: "latest", Label: "the newest good", Hint: "perhaps not proven yet"},
 				}
 			}},
+		},
+		Body: func(v *guide.Values) []guide.Section {
+			t := &guide.Table{Titles: []string{"DATABASE", ">ARCHIVES", "NEWEST GOOD", "NEWEST PROVEN"}}
+			for _, d := range saved(v) {
+				t.Rows = append(t.Rows, []string{d.name, fmt.Sprint(d.archives), d.newest, d.proven})
+			}
+			return []guide.Section{{Table: t}}
+		},
+	}
+}
+
+// how asks for what is decided once for all of them.
+func (r *recovery) how() guide.Step {
+	g := r.w.Given
+	return guide.Step{
+		Key: "how", Question: "Under which names, and with which roles?",
+		Text: "As they were is what applications expect; another name leaves room for what is there already.",
+		Why:  "Owners and grants name roles. Where the server lacks them they are made first, as they were: passwords are saved as verifiers only, and shown to nobody.",
+		Skip: given(len(g.As) > 0 && g.Roles != "" && g.NoTablespaces),
+		Fields: []guide.Field{
+			{Key: keyAs, Label: "new names", Kind: guide.Text, Optional: true, When: given(len(g.As) == 0), Hint: "shop=shop_back, wiki=wiki_2 (empty: their own)", Valid: validNames},
 			{Key: keyRoles, Label: "missing roles", Kind: guide.Choice, When: given(g.Roles == ""), Options: func(*guide.Values) []guide.Option {
 				return []guide.Option{
 					{Value: string(vault.RolesCreate), Label: "create all as they were", Hint: "with passwords, memberships, settings"},
@@ -48,13 +68,6 @@ func (r *recovery) databases() guide.Step {
 				}
 			}},
 			{Key: keySpaces, Label: "default tablespace", Kind: guide.YesNo, When: given(!g.NoTablespaces)},
-		},
-		Body: func(v *guide.Values) []guide.Section {
-			t := &guide.Table{Titles: []string{"DATABASE", ">ARCHIVES", "NEWEST GOOD", "NEWEST PROVEN"}}
-			for _, d := range saved(v) {
-				t.Rows = append(t.Rows, []string{d.name, fmt.Sprint(d.archives), d.newest, d.proven})
-			}
-			return []guide.Section{{Table: t}}
 		},
 	}
 }
@@ -171,8 +184,8 @@ func (r *recovery) checks() guide.Step {
 				return nil
 			}
 			out := []guide.Section{{Label: "all", Lines: inGuide(p.Checks)}}
-			for _, d := range p.Databases {
-				out = append(out, guide.Section{Lines: []guide.Line{{Text: databaseLine(d)}}}, guide.Section{Lines: inGuide(d.Checks)})
+			for i, d := range p.Databases {
+				out = append(out, guide.Section{Label: fmt.Sprint(i + 1), Lines: []guide.Line{{Text: databaseLine(d)}}}, guide.Section{Lines: inGuide(d.Checks)})
 			}
 			return out
 		},
@@ -286,7 +299,7 @@ func (r *recovery) showPlan(v *guide.Values) []guide.Section {
 	var sql guide.Section
 	if g := p.Roles; g != nil {
 		passwords := map[bool]string{true: "with passwords", false: "without passwords, which were not saved"}[g.Passwords]
-		out = append(out, text("1", fmt.Sprintf("the roles as they were, %s: %s below; %d are there already and stay as they are", passwords, count(len(g.Statements), "statement"), len(g.Exist))))
+		out = append(out, text("1", fmt.Sprintf("the roles as they were, %s: %s below; %s there already and left as they are", passwords, count(len(g.Statements), "statement"), count(len(g.Exist), "role"))))
 		sql.Label = "1 is"
 		for _, s := range g.Statements {
 			sql.Lines = append(sql.Lines, guide.Line{Text: s})

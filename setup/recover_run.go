@@ -59,7 +59,7 @@ func rowTable(rows []vault.RecoverRow) []guide.Section {
 	}
 	t := &guide.Table{Titles: []string{"DATABASE", "IS NOW", "RESULT", "EQUAL", ">ROWS", ">TOOK"}}
 	for _, d := range rows {
-		mark := "ok "
+		mark := ""
 		if d.Err() != nil {
 			mark = "x "
 		}

@@ -115,7 +115,11 @@ func newRecovering(t *testing.T, names ...string) *recovering {
 // start begins the guide with what was given.
 func (w *recovering) start(g RecoverGiven) {
 	w.rw.Given = g
-	w.begin(guide.New(RecoverGuide(w.rw), RecoverValues(g)))
+	s, err := RecoverSession(w.t.Context(), w.rw)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.begin(s)
 }
 
 // at wants to stand at a step.
@@ -196,12 +200,13 @@ func TestRecoverGuideToTheTakeOver(t *testing.T) {
 	w.set(keyServer, server().Conninfo)
 	w.next("databases")
 	w.shows("rg_a | 1 | 20", "rg_b | 1 | 20")
+	w.next("how")
 	w.set(keyAs, "rg_b")
 	w.stuck("not OLD=NEW")
 	w.set(keyAs, "rg_b=rg_b2")
 
 	// back to the first step and forward again: nothing is asked anew
-	for _, at := range []string{"server", "key", "signed", "where"} {
+	for _, at := range []string{"databases", "server", "key", "signed", "where"} {
 		if say, ok := w.s.Back(); !ok || w.s.Step().Key != at {
 			t.Fatalf("%s at %s", say, w.s.Step().Key)
 		}
@@ -210,7 +215,7 @@ func TestRecoverGuideToTheTakeOver(t *testing.T) {
 	if _, ok := w.s.Back(); ok {
 		t.Error("there is something before the first step")
 	}
-	for _, at := range []string{"signed", "key", "server", "databases", "checks"} {
+	for _, at := range []string{"signed", "key", "server", "databases", "how", "checks"} {
 		w.next(at)
 	}
 	w.shows("rg_b as rg_b2, from 20", "! no restore has proven this archive yet")
@@ -240,7 +245,7 @@ func TestRecoverGuideToTheTakeOver(t *testing.T) {
 	w.s.Next()
 	w.settle()
 	w.at("run")
-	w.shows("it has ended: ok", "rg_a | rg_a | ok ok | 2 of 2 | 100", "rg_b | rg_b2 | ok ok | 2 of 2")
+	w.shows("it has ended: ok", "rg_a | rg_a | ok | 2 of 2 | 100", "rg_b | rg_b2 | ok | 2 of 2")
 	o := w.orders[0]
 	if o.Kind != vault.KindRecover || o.Recover.As["rg_b"] != "rg_b2" || len(o.Recover.Archives) != 2 || len(w.secrets[0].Texts) != 1 {
 		t.Errorf("%+v", o)
@@ -312,11 +317,11 @@ func TestRecoverGuideGoesOn(t *testing.T) {
 	}
 	given := RecoverGiven{From: w.place, TrustPlace: true, Server: server().Conninfo, Roles: vault.RolesLeave}
 	w.start(given)
-	w.at("vault") // the place was not opened yet: which vaults there are is asked for
-	w.next("key")
+	w.at("key") // whose word, and which vault of one, is not asked
 	w.paste(keyKeyPaste, w.key.Secret())
 	w.set(keyFrom, "paste")
 	w.next("databases")
+	w.next("how")
 	w.next("checks")
 	src, err := os.ReadFile(filepath.Join(w.rw.StateDir, recoverName+draftSuffix))
 	if err != nil || strings.Contains(string(src), "SECRET") || !strings.Contains(string(src), `"step": "checks"`) {
@@ -346,6 +351,7 @@ func TestRecoverGuideGoesOn(t *testing.T) {
 	w.set(keyKeyFile, key)
 	w.next("server")
 	w.next("databases")
+	w.next("how")
 	w.next("checks")
 	w.next("plan")
 	w.shows("these keys are the place's own word", "1:  no role beforehand", "-i "+key, "--trust-place", "--roles leave")
@@ -368,7 +374,7 @@ func TestRecoverGuideGoesOn(t *testing.T) {
 	w.settle()
 	w.at("run")
 	w.next("report")
-	w.shows("x 1 of 2 databases came back whole", "rg_c | rg_c | ok ok", "rg_d | rg_d | x damaged", "what: ", "left: ", "do: ", "again: ")
+	w.shows("x 1 of 2 databases came back whole", "rg_c | rg_c | ok", "rg_d | rg_d | x damaged", "what: ", "left: ", "do: ", "again: ")
 	if code := RecoverExit(w.s.Values()); code != fault.Differs {
 		t.Errorf("exit %d", code)
 	}
@@ -431,5 +437,33 @@ func TestWelcome(t *testing.T) {
 	s.Edited(keyWhat)
 	if wanted, anew := WelcomeToRecover(s.Values()); !wanted || !anew {
 		t.Error("a recovery was asked for")
+	}
+}
+
+// TestRecoverSeveralVaults: a place that has more than one is asked about, and
+// one that has none is refused before anything is shown.
+func TestRecoverSeveralVaults(t *testing.T) {
+	w := newRecovering(t, "rg_f")
+	if err := os.MkdirAll(filepath.Join(w.place, "other"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	src, err := os.ReadFile(filepath.Join(w.place, "main", archive.VaultName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(w.place, "other", archive.VaultName), src, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.start(RecoverGiven{})
+	w.set(keyPlace, w.place)
+	w.next("vault")
+	if o := w.s.Fields()[0].Options(w.s.Values()); len(o) != 2 || o[0].Value != "main" || o[1].Value != "other" {
+		t.Errorf("%+v", o)
+	}
+	w.next("signed")
+	w.shows("the vault \"main\" in file:" + w.place)
+	w.rw.Given = RecoverGiven{From: w.dir}
+	if _, err := RecoverSession(t.Context(), w.rw); fault.CodeOf(err) != fault.NoVault {
+		t.Errorf("%v", err)
 	}
 }

@@ -86,8 +86,12 @@ func (s *sheet) gap() {
 func (p *guidePage) cut(s *sheet, head []string) block {
 	p.lines, p.h = len(s.lines), max(s.e.h-len(head), 1)
 	top := 0
-	if s.from >= 0 && s.to >= p.h {
-		top = min(s.from, s.to-p.h+1)
+	seen := p.h
+	if p.lines > p.h && p.h > 1 { // the last line tells how many more there are
+		seen--
+	}
+	if s.from >= 0 && s.to >= seen {
+		top = min(s.from, s.to-seen+1)
 	}
 	p.scroll = max(min(p.scroll, p.lines-p.h-top), -top)
 	p.top = max(top+p.scroll, 0)
