@@ -28,10 +28,10 @@ func (c *chainStory) at(t testing.TB, i int) *world {
 	return w
 }
 
-// TestMatrixChain: a database of the oldest version goes from each version to
+// TestChainOfVersions: a database of the oldest version goes from each version to
 // the next, and from each to every newer one, with its roles or without, and
 // its rows, digests and properties are the same everywhere.
-func TestMatrixChain(t *testing.T) {
+func TestChainOfVersions(t *testing.T) {
 	servers, err := chainServers()
 	if err != nil {
 		t.Fatal(err)
