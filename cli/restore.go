@@ -73,7 +73,7 @@ func (p *program) restoreCmd() *cobra.Command {
 	f.StringVar(&o.ToNew, "to-new", "", "name of the database to create (default: the old name with the archive's date)")
 	f.StringVar(&o.ToEmpty, "to-empty", "", "an existing, empty database to fill")
 	f.StringVar(&o.Place, "place", "", "read the copy in this place (default: the best one)")
-	f.Var((*tableList)(&o.Tables), "tables", "only these tables, with what they need: a,schema.b; may be repeated")
+	f.Var((*tableList)(&o.Tables), "tables", "only these tables, with what they need: a,schema.b, or schema.* for all of a schema; may be repeated")
 	f.IntVar(&o.Jobs, "jobs", 0, "load workers (default: defaults.jobs)")
 	f.BoolVar(&o.NoOwner, "no-owner", false, "objects belong to the restoring role, grants are left out")
 	f.BoolVar(&o.CreateRoles, "create-roles", false, "make missing roles, without login and password")

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -28,8 +29,27 @@ type Quarried struct {
 // quarryTable is what CopyTables needs of a table.
 type quarryTable struct {
 	TableRef
-	columns []string // quoted; those that COPY takes
+	only    bool     // its rows are those that no child of it has
+	columns []string // quoted; those that COPY takes; none: it has no column
 	define  []string // column and type
+}
+
+// from is where a SELECT finds the table's own rows: of a partitioned table
+// those of its partitions, of one that others inherit from not those of its
+// children, which are tables of their own.
+func (q quarryTable) from() string {
+	if q.only {
+		return "ONLY " + quoteIdent(q.Schema) + "." + quoteIdent(q.Name)
+	}
+	return quoteIdent(q.Schema) + "." + quoteIdent(q.Name)
+}
+
+// list gives the columns as COPY takes them; a table without any has rows too.
+func (q quarryTable) list() string {
+	if len(q.columns) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(q.columns, ", ") + ")"
 }
 
 // CopyTables copies tables of one database into a new schema of another, of
@@ -107,19 +127,24 @@ func sameWords(ctx context.Context, tx pgx.Tx) error {
 
 func quarryOf(ctx context.Context, tx pgx.Tx, t TableRef) (quarryTable, error) {
 	q := quarryTable{TableRef: t}
+	err := tx.QueryRow(ctx, `SELECT c.relkind = 'r' FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+		WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p')`, t.Schema, t.Name).Scan(&q.only)
+	if errors.Is(err, pgx.ErrNoRows) {
+		err = &fault.Error{Op: "copy tables", What: "there is no table " + t.String(), Left: "nothing was made or changed", Code: fault.Usage}
+	}
+	if err != nil {
+		return q, queryFault(ctx, "copy tables", "the table "+t.String()+" cannot be read", err)
+	}
 	rows, _ := tx.Query(ctx, `SELECT quote_ident(a.attname), quote_ident(a.attname) || ' ' || pg_catalog.format_type(a.atttypid, a.atttypmod) ||
 			coalesce((SELECT ' COLLATE ' || quote_ident(n.nspname) || '.' || quote_ident(l.collname) FROM pg_catalog.pg_collation l JOIN pg_catalog.pg_namespace n ON n.oid = l.collnamespace
 				JOIN pg_catalog.pg_type y ON y.oid = a.atttypid WHERE l.oid = a.attcollation AND a.attcollation <> y.typcollation), '')
 		FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 		WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum`, t.Schema, t.Name)
 	var column, define string
-	_, err := pgx.ForEachRow(rows, []any{&column, &define}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&column, &define}, func() error {
 		q.columns, q.define = append(q.columns, column), append(q.define, define)
 		return nil
 	})
-	if err == nil && len(q.columns) == 0 {
-		err = &fault.Error{Op: "copy tables", What: "there is no table " + t.String() + ", or it has no column", Left: "nothing was made or changed", Code: fault.Usage}
-	}
 	return q, queryFault(ctx, "copy tables", "the table "+t.String()+" cannot be read", err)
 }
 
@@ -133,11 +158,11 @@ func copyOne(ctx context.Context, read, write pgx.Tx, schema string, q quarryTab
 	sent := make(chan error, 1)
 	sum := sha256.New()
 	go func() {
-		_, err := read.Conn().PgConn().CopyTo(ctx, io.MultiWriter(w, sum), "COPY (SELECT "+strings.Join(q.columns, ", ")+" FROM "+quoteIdent(q.Schema)+"."+quoteIdent(q.Name)+") TO STDOUT")
+		_, err := read.Conn().PgConn().CopyTo(ctx, io.MultiWriter(w, sum), "COPY (SELECT "+strings.Join(q.columns, ", ")+" FROM "+q.from()+") TO STDOUT")
 		w.CloseWithError(err)
 		sent <- err
 	}()
-	tag, err := write.Conn().PgConn().CopyFrom(ctx, r, "COPY "+name+" ("+strings.Join(q.columns, ", ")+") FROM STDIN")
+	tag, err := write.Conn().PgConn().CopyFrom(ctx, r, "COPY "+name+q.list()+" FROM STDIN")
 	r.CloseWithError(io.ErrClosedPipe)
 	if sendErr := <-sent; err == nil {
 		err = sendErr

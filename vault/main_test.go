@@ -27,6 +27,9 @@ func TestMain(m *testing.M) {
 	if order := os.Getenv("PGVAULT_TEST_SWITCH"); order != "" { // see switchkill_test.go
 		os.Exit(runSwitchVictim(order))
 	}
+	if dir := os.Getenv(hereDirEnv); dir != "" {
+		os.Exit(hereAsChild(dir))
+	}
 	if order := os.Getenv(retainOrderEnv); order != "" {
 		os.Exit(retainAsChild(order))
 	}

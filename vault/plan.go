@@ -121,6 +121,7 @@ func (p *RestorePlan) checkServer(ctx context.Context, v *Vault) error {
 		return err
 	}
 	p.checkVersions(ctx, v, info)
+	p.checkCode(v, info)
 	if err := p.checkTarget(ctx); err != nil {
 		return err
 	}

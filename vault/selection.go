@@ -31,7 +31,7 @@ var companions = map[string]bool{
 var leftOut = map[string]bool{"TRIGGER": true, "RULE": true, "POLICY": true, "ROW SECURITY": true, "PUBLICATION TABLE": true}
 
 // selectTables works out what the named tables need. A name is table or
-// schema.table, as SQL writes it or plain.
+// schema.table, as SQL writes it or plain; schema.* is every table of it.
 func selectTables(t *dumpfile.TOC, names []string) (*selection, error) {
 	s := &selection{entries: map[int]bool{}}
 	tables := map[int]bool{}
@@ -45,8 +45,10 @@ func selectTables(t *dumpfile.TOC, names []string) (*selection, error) {
 			return nil, &fault.Error{Op: "choose tables", What: fmt.Sprintf("table %q is in more than one schema", name), Why: "one of them would have to be guessed", Left: "nothing was made or changed", Do: "write schema.table", Code: fault.Usage}
 		}
 		for _, e := range found {
-			tables[e.ID] = true
-			s.tables = append(s.tables, pg.QuoteName(e.Namespace, e.Tag))
+			if !tables[e.ID] {
+				tables[e.ID] = true
+				s.tables = append(s.tables, pg.QuoteName(e.Namespace, e.Tag))
+			}
 		}
 	}
 	s.addPartitions(t, tables)
@@ -64,6 +66,16 @@ func matchTables(t *dumpfile.TOC, name string) []*dumpfile.Entry {
 	for i := range t.Entries {
 		e := &t.Entries[i]
 		if e.Desc == "TABLE" && (e.Tag == name || e.Namespace+"."+e.Tag == name || pg.QuoteName(e.Namespace, e.Tag) == name) {
+			out = append(out, e)
+		}
+	}
+	schema, every := strings.CutSuffix(name, ".*")
+	if !every || len(out) > 0 { // a table may be named *
+		return out
+	}
+	for i := range t.Entries {
+		e := &t.Entries[i]
+		if e.Desc == "TABLE" && (e.Namespace == schema || pg.QuoteName("", e.Namespace) == schema) {
 			out = append(out, e)
 		}
 	}

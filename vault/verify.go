@@ -183,7 +183,7 @@ func (p *proving) conclude(ctx context.Context, reached Proof, err error) error 
 	if p.signer == nil {
 		return err
 	}
-	if perr := p.v.addProof(ctx, p.l, p.signer, f); perr != nil && err == nil {
+	if perr := p.v.addProofEverywhere(ctx, p.run, p.l, p.signer, f); perr != nil && err == nil {
 		return perr
 	}
 	return err
@@ -198,8 +198,16 @@ func maxProof(a, b Proof) Proof {
 
 // addProof appends a proof beside the copy that it speaks of.
 func (v *Vault) addProof(ctx context.Context, l *located, signer *archive.Signer, p archive.ProofFile) error {
+	s, err := v.signProof(l, signer, p)
+	if err != nil {
+		return err
+	}
+	return l.o.PutProof(context.WithoutCancel(ctx), s)
+}
+
+func (v *Vault) signProof(l *located, signer *archive.Signer, p archive.ProofFile) (*archive.SignedProof, error) {
 	p.At, p.By, p.Place = v.now().UTC(), who(), l.Name
-	return l.o.AddProof(context.WithoutCancel(ctx), p, signer, v.random)
+	return l.o.SignProof(p, signer, v.random)
 }
 
 // byRestore restores into a private scratch server, made for this and
