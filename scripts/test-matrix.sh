@@ -54,7 +54,7 @@ PGVAULT_TEST_CHAIN=$(IFS=$'\n' && echo "${chain[*]#*:}" | paste -s -d :)
 export PGVAULT_TEST_CHAIN
 echo "== from each to every newer: ${chain[*]%%:*}"
 log=$(mktemp)
-if ! go test -count=1 -timeout 20m -v -run '^TestChain' ./vault >"$log" 2>&1 || grep -q 'no tests to run' "$log"; then
+if ! go test -count=1 -timeout 20m -v -run '^TestChain(OfVersions|Import|Recover|Locale|Unfit)' ./vault >"$log" 2>&1 || grep -q 'no tests to run' "$log"; then
 	cat "$log"
 	failed+=(chain)
 else
