@@ -54,3 +54,18 @@ func (g *Globals) WithMD5(roles []string) []string {
 	}
 	return out
 }
+
+// OwnersOutOfReach gives those of the roles that the session's role may not
+// give objects to: it would have to be a member of them, and from version 16 on
+// with the option SET, which a role does not have of those that it makes. A
+// role that is not there counts as one that it will make. A superuser may give to all.
+func OwnersOutOfReach(ctx context.Context, conn *pgx.Conn, owners []string) ([]string, error) {
+	how := "MEMBER"
+	if major(conn) >= 16 {
+		how = "SET"
+	}
+	rows, _ := conn.Query(ctx, `SELECT o FROM unnest($1::text[]) o LEFT JOIN pg_catalog.pg_roles r ON r.rolname = o
+		WHERE current_setting('is_superuser') = 'off' AND (r.oid IS NULL OR NOT pg_catalog.pg_has_role(r.oid, '`+how+`')) ORDER BY 1`, owners)
+	out, err := collect[string](rows)
+	return out, queryFault(ctx, "plan", "the role's memberships cannot be read", err)
+}

@@ -28,10 +28,10 @@ func (c *chainStory) at(t testing.TB, i int) *world {
 	return w
 }
 
-// TestMatrixChain: a database of the oldest version goes from each version to
+// TestChainOfVersions: a database of the oldest version goes from each version to
 // the next, and from each to every newer one, with its roles or without, and
 // its rows, digests and properties are the same everywhere.
-func TestMatrixChain(t *testing.T) {
+func TestChainOfVersions(t *testing.T) {
 	servers, err := chainServers()
 	if err != nil {
 		t.Fatal(err)
@@ -171,6 +171,9 @@ func (c *chainStory) checks(t *testing.T, plan *RestorePlan, from, to int, first
 func (c *chainStory) straight(t *testing.T, i, j int) {
 	w, to := c.at(t, j), c.servers[j]
 	for roles, o := range map[string]RestoreOptions{"create": {FullRoles: true}, "bare": {CreateRoles: true}, "leave": {NoOwner: true}} {
+		if roles == "create" && j == i+1 {
+			continue // that was the hop
+		}
 		t.Run(roles, func(t *testing.T) {
 			w := w.of(t)
 			to.chainClear(t)
@@ -267,11 +270,11 @@ func (c *chainStory) tablesInto(t *testing.T, i int) {
 	s.chainSQL(t, "postgres", "DROP DATABASE chain_t")
 }
 
-// proofs restores the archives of older servers into a scratch server of this
+// proofs restores the oldest server's archive, and this one's, into a scratch server of this
 // version, as a role without superuser.
 func (c *chainStory) proofs(t *testing.T, i int) {
 	w := c.at(t, i)
-	for _, id := range c.ids[:i+1] {
+	for _, id := range slices.Compact([]string{c.ids[0], c.ids[i]}) {
 		c.proven(t, w.verify(id, ProofRestored))
 	}
 }

@@ -26,10 +26,10 @@ func (s *chainServer) chainForeign(t *testing.T, name string) {
 		`CREATE MATERIALIZED VIEW m AS SELECT count(*) FROM t`, `SELECT lo_from_bytea(1001, 'hello')`)
 }
 
-// TestMatrixImport: dumps by pg_dump of each version, of the oldest server and
+// TestChainImport: dumps by pg_dump of each version, of the oldest server and
 // of each one's own, become archives on hosts that have only the programs of
 // one version; what a host is too old for is refused before anything is run.
-func TestMatrixImport(t *testing.T) {
+func TestChainImport(t *testing.T) {
 	servers, err := chainServers()
 	if err != nil {
 		t.Fatal(err)

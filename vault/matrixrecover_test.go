@@ -7,9 +7,9 @@ import (
 	"testing"
 )
 
-// TestMatrixRecover: a vault whose databases are all of the oldest version is
+// TestChainRecover: a vault whose databases are all of the oldest version is
 // brought back on the newest, from the place and a key alone.
-func TestMatrixRecover(t *testing.T) {
+func TestChainRecover(t *testing.T) {
 	servers, err := chainServers()
 	if err != nil {
 		t.Fatal(err)
@@ -58,9 +58,9 @@ func TestMatrixRecover(t *testing.T) {
 	newest.chainLogin(t)
 }
 
-// TestMatrixLocale: databases of the providers that versions have are made
+// TestChainLocale: databases of the providers that versions have are made
 // anew with them, and a plan tells where the collation is of another version.
-func TestMatrixLocale(t *testing.T) {
+func TestChainLocale(t *testing.T) {
 	servers, err := chainServers()
 	if err != nil {
 		t.Fatal(err)

@@ -9,9 +9,9 @@ import (
 	"pgvault/fault"
 )
 
-// TestMatrixUnfit: what newer versions refuse of what the oldest one wrote is
+// TestChainUnfit: what newer versions refuse of what the oldest one wrote is
 // said by the plan, is in the report, and keeps nothing else from coming back.
-func TestMatrixUnfit(t *testing.T) {
+func TestChainUnfit(t *testing.T) {
 	servers, err := chainServers()
 	if err != nil {
 		t.Fatal(err)

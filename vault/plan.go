@@ -135,6 +135,9 @@ func (p *RestorePlan) checkServer(ctx context.Context, v *Vault) error {
 	if err := p.checkRoles(ctx, conn, info.Major(), roles); err != nil {
 		return err
 	}
+	if err := p.checkOwners(ctx, conn, info); err != nil {
+		return err
+	}
 	if err := p.checkNewer(ctx, conn, info); err != nil {
 		return err
 	}

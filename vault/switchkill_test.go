@@ -243,6 +243,7 @@ func TestSwitchCancelled(t *testing.T) {
 // when somebody restarts it. The names go back and logins are let in.
 func TestSwitchFails(t *testing.T) {
 	w := newSwitchWorld(t, "sw_fail")
+	const others = "backend_type = 'client backend' AND pid <> pg_backend_pid() AND datname = 'postgres'"
 	done := false
 	for n := 1; !done; n++ {
 		w.bring(GoalOriginal)
@@ -252,7 +253,8 @@ func TestSwitchFails(t *testing.T) {
 		v.onStatement = func(sql string, after bool) {
 			if count++; count == n && !strings.HasPrefix(sql, "journal") {
 				at = sql
-				w.sql("", "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND datname = 'postgres'")
+				w.sql("", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE "+others)
+				until(t, "the sessions have ended", func() bool { return w.ask("postgres", "SELECT count(*) FROM pg_stat_activity WHERE "+others) == "0" })
 			}
 		}
 		tp := w.doSwitch(v, p)
