@@ -88,8 +88,8 @@ func CopyTables(ctx context.Context, s Settings, from, to, schema string, tables
 		return nil, queryFault(ctx, "copy tables", "the schema cannot be made", err)
 	}
 	defer func() { _ = write.Rollback(context.WithoutCancel(ctx)) }()
-	for _, tx := range []pgx.Tx{read, write} { // the order of rows is compared too
-		if _, err := tx.Exec(ctx, "SET LOCAL synchronize_seqscans = off"); err != nil {
+	for _, tx := range []pgx.Tx{read, write} {
+		if err := sameWords(ctx, tx); err != nil {
 			return nil, queryFault(ctx, "copy tables", "the schema cannot be made", err)
 		}
 	}
@@ -109,6 +109,20 @@ func CopyTables(ctx context.Context, s Settings, from, to, schema string, tables
 		out = append(out, Quarried{t, n})
 	}
 	return out, queryFault(ctx, "copy tables", "the schema cannot be made", write.Commit(ctx))
+}
+
+// sameWords makes both sessions write and read values in the same words,
+// exactly, and rows in their order, whatever the settings of the two databases and
+// of the role: pg_dump's own ones (setup_connection in pg_dump.c), and lc_monetary,
+// which stands in the text of money. Without a search_path every name has its schema.
+func sameWords(ctx context.Context, tx pgx.Tx) error {
+	for _, q := range []string{"client_encoding = 'UTF8'", "DateStyle = ISO", "IntervalStyle = postgres", "extra_float_digits = 3", "bytea_output = hex", "lc_monetary = 'C'", "xmlbinary = base64", "xmloption = content",
+		"search_path = ''", "array_nulls = on", "row_security = off", "synchronize_seqscans = off", "statement_timeout = 0", "lock_timeout = 0", "idle_in_transaction_session_timeout = 0"} {
+		if _, err := tx.Exec(ctx, "SET LOCAL "+q, pgx.QueryExecModeSimpleProtocol); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func quarryOf(ctx context.Context, tx pgx.Tx, t TableRef) (quarryTable, error) {
@@ -163,7 +177,8 @@ func copyOne(ctx context.Context, read, write pgx.Tx, schema string, q quarryTab
 		return 0, err
 	}
 	if there.RowsAffected() != tag.RowsAffected() || !bytes.Equal(sum.Sum(nil), stored.Sum(nil)) {
-		return 0, fmt.Errorf("its rows are not the same there: %d of %d", there.RowsAffected(), tag.RowsAffected())
+		return 0, &fault.Error{Op: "copy tables", What: "the rows of " + q.String() + " are not the same in the schema " + quoteShown(schema), Why: fmt.Sprintf("%d of %d came, or their SHA-256 is another one", there.RowsAffected(), tag.RowsAffected()),
+			Left: "nothing was made or changed", Do: "look whether its types are the same in both databases", Code: fault.Differs}
 	}
 	return there.RowsAffected(), nil
 }

@@ -56,9 +56,10 @@ type (
 		err    error
 	}
 	jobsMsg struct {
-		jobs []vault.Job
-		next bool // the next look follows this one
-		err  error
+		jobs   []vault.Job
+		others []string // whose other screens are open on this vault
+		next   bool     // the next look follows this one
+		err    error
 	}
 	activityMsg struct {
 		list  []vault.Activity
@@ -147,7 +148,7 @@ func (g *engine) health() tea.Cmd {
 func (g *engine) jobs(next bool) tea.Cmd {
 	return g.ask(func() tea.Msg {
 		jobs, err := g.vault.Jobs(g.ctx)
-		return jobsMsg{jobs, next, err}
+		return jobsMsg{jobs, g.vault.Screens(), next, err}
 	})
 }
 

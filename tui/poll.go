@@ -25,6 +25,7 @@ type known struct {
 	jobs    []vault.Job
 	seen    bool // the jobs came once
 	jobsErr error
+	others  []string // whose other screens are open, as far as they can be told
 
 	activity    []vault.Activity
 	trail       vault.Trail
@@ -174,6 +175,10 @@ func (m *model) gotActivity(msg activityMsg) tea.Cmd {
 func (m *model) gotJobs(msg jobsMsg) tea.Cmd {
 	k := m.know
 	k.jobsErr = msg.err
+	if !slices.Equal(k.others, msg.others) {
+		k.others = msg.others
+		m.stir()
+	}
 	var cmds []tea.Cmd
 	if msg.next {
 		cmds = append(cmds, m.nextPoll())

@@ -48,6 +48,7 @@ type fakeDesk struct {
 	swap    func(want string) (*vault.SwitchPlan, error) // "shop > shop_r [public.a]", "undo shop", "resume shop false"
 
 	mu       sync.Mutex
+	others   []string // other screens
 	jobs     []vault.Job
 	done     []string // what changed something
 	orders   []vault.Order
@@ -110,6 +111,18 @@ func (d *fakeDesk) Jobs(context.Context) ([]vault.Job, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return slices.Clone(d.jobs), nil
+}
+
+func (d *fakeDesk) Screens() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.others
+}
+
+func (d *fakeDesk) setScreens(names ...string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.others = names
 }
 
 func (d *fakeDesk) setJobs(jobs ...vault.Job) {

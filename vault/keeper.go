@@ -156,4 +156,7 @@ type Keeper interface {
 	// identity, no passphrase and nobody to ask.
 	Unlock(ctx context.Context, id string, ids Identities) (unlocked, name string, err error)
 	Access() Access
+	// Screens tells whose other screens are open on this vault, and tells them
+	// of this one; a name that cannot be seen is empty.
+	Screens() []string
 }

@@ -135,6 +135,9 @@ func (p *RestorePlan) checkServer(ctx context.Context, v *Vault) error {
 	if err := p.checkRoles(ctx, conn, info.Major(), roles); err != nil {
 		return err
 	}
+	if err := p.checkNewer(ctx, conn, info); err != nil {
+		return err
+	}
 	for _, check := range []func(context.Context, *pg.Conn) error{p.checkTablespaces, p.checkLocale, p.checkRoom} {
 		if err := check(ctx, conn); err != nil {
 			return err

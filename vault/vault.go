@@ -102,6 +102,7 @@ type Vault struct {
 	vf    *archive.VaultFile
 	files map[int]*archive.VaultFile // of the places, once read
 	by    string                     // who asks, see ActAs
+	here  *os.File                   // holds this process's lock among the Screens
 	slow  slowness
 
 	listed  map[string]*remembered // the last listing of each place

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -233,7 +234,7 @@ func (p *proving) byRestore(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	dir, err := pg.ForScratch(all, searched, r.catalog.Server.Major())
+	dir, err := pg.ForScratch(all, searched, max(r.catalog.Server.Major(), pg.ArchiveReader(r.toc.Header.Version)))
 	if err != nil {
 		return err
 	}
@@ -291,10 +292,18 @@ func (r *restoration) scratchPrograms(ctx context.Context, all []pg.Programs, se
 	if r.dump, err = pg.ForDump(all, searched, info.Major()); err != nil {
 		return err
 	}
+	r.logParents(info.Major())
 	missing, err := pg.MissingExtensions(ctx, conn, r.catalog.Extensions)
 	if err != nil {
 		return err
 	}
+	missing = slices.DeleteFunc(missing, func(e pg.Extension) bool {
+		left := r.leaveGone(e.Name, info.Major())
+		if left {
+			r.warn("extension " + e.Name + " is left out: PostgreSQL " + strconv.Itoa(info.Major()) + " comes without it")
+		}
+		return left
+	})
 	if len(missing) > 0 {
 		return &fault.Error{What: "extension " + missing[0].Name + " is not installed for the scratch server", Left: "the archive is as it was; nothing was proven",
 			Do: "install its package on this host", Code: fault.Refused}
