@@ -126,7 +126,7 @@ func mergeOne(ctx context.Context, conn *pgx.Conn, b *strings.Builder, schema st
 		}
 		fmt.Fprintf(b, "INSERT INTO %s (%s)%s SELECT %s FROM %s AS q WHERE NOT EXISTS (SELECT FROM %s AS l WHERE (l.%s) = (q.%s))%s;\n", live, list, overriding, list, from, own,
 			strings.Join(key, ", l."), strings.Join(key, ", q."), conflict)
-	default: // as text: some types have no equality (json, xml) or one of areas (box), and texts can be hashed
+	default: // as text: some types have no equality (json, xml), or another one (box)
 		fmt.Fprintf(b, "-- no primary key: a row is missing where no row has the same values\nINSERT INTO %s (%s)%s SELECT %s FROM %s AS q WHERE NOT EXISTS (SELECT FROM %s AS l WHERE ROW(l.%s)::text = ROW(q.%s)::text);\n", live, list, overriding, list, from, own,
 			strings.Join(columns, ", l."), strings.Join(columns, ", q."))
 	}
