@@ -30,7 +30,7 @@ func run() int {
 // screen shows the terminal UI; the two faces meet only here.
 func screen(ctx context.Context, d cli.Desk, o cli.ScreenOptions) error {
 	return tui.Run(ctx, tui.Vault{Desk: d, Runs: d, Keeper: d}, tui.Options{
-		NoColor: o.NoColor, ASCII: o.ASCII, Mouse: o.Mouse, UTC: o.UTC,
+		Theme: o.Theme, ASCII: o.ASCII, Mouse: o.Mouse, UTC: o.UTC,
 		ReadOnly: o.ReadOnly, SlowLine: o.SlowLine, Identity: o.Identity,
 		Guide: o.Guide, Setup: o.Setup, AtSetup: o.AtSetup, Say: o.Say, Again: o.Again, Command: o.Command,
 	})

@@ -29,8 +29,10 @@ var Version = "dev"
 // ScreenOptions is what the command line and the configuration say of the
 // screen.
 type ScreenOptions struct {
-	NoColor, ASCII, Mouse, UTC, ReadOnly, SlowLine bool
-	Identity                                       []string
+	ASCII, Mouse, UTC, ReadOnly, SlowLine bool
+
+	Theme    string // auto, light, dark or none
+	Identity []string
 
 	Guide   *guide.Session              // a guide before there is a vault; the screen ends with it
 	Setup   *setup.Desk                 // for the Setup page
@@ -192,13 +194,16 @@ func (p *program) show(ctx context.Context, s *session) error {
 			}
 		}
 		again := ""
-		noColor := p.noColor || os.Getenv("NO_COLOR") != ""
+		theme, err := p.theme(s.conf)
+		if err != nil {
+			return err
+		}
 		s.vault.ActAs("tui")
-		err := p.screen(ctx, s.vault, ScreenOptions{
-			NoColor: noColor, ASCII: s.conf.UI.ASCII || !utf8Locale(), Mouse: s.conf.UI.Mouse,
+		err = p.screen(ctx, s.vault, ScreenOptions{
+			Theme: theme, ASCII: s.conf.UI.ASCII || !utf8Locale(), Mouse: s.conf.UI.Mouse,
 			UTC: s.conf.UI.Times == "utc", ReadOnly: p.readOnly, SlowLine: os.Getenv("SSH_TTY") != "", Identity: p.identities,
 			Command: p.anywhere,
-			Setup:   &setup.Desk{Path: path, Vault: s.vault, Program: setup.Program{Version: Version, StateDir: config.StateDir(s.conf.File), Colours: !noColor, Mouse: s.conf.UI.Mouse, Starts: p.starter(s.conf)}},
+			Setup:   &setup.Desk{Path: path, Vault: s.vault, Program: setup.Program{Version: Version, StateDir: config.StateDir(s.conf.File), Theme: theme, Mouse: s.conf.UI.Mouse, Starts: p.starter(s.conf)}},
 			AtSetup: !first, Say: say, Again: &again,
 		})
 		if err != nil || again == "" {
@@ -209,6 +214,16 @@ func (p *program) show(ctx context.Context, s *session) error {
 		}
 		say = again
 	}
+}
+
+// theme is how the screen is coloured: not at all where one of the ways to say
+// so is used, else as the environment or the configuration has it.
+func (p *program) theme(conf *config.Config) (string, error) {
+	theme, err := conf.UI.ThemeIn(os.Getenv)
+	if err == nil && (p.noColor || os.Getenv("NO_COLOR") != "") {
+		theme = "none"
+	}
+	return theme, err
 }
 
 // terminal tells whether a person sits at both ends.

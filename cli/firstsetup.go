@@ -70,9 +70,13 @@ func (p *program) guideAlone(ctx context.Context, session *guide.Session) (ended
 	if err != nil {
 		return false, err
 	}
+	theme, err := p.theme(conf)
+	if err != nil {
+		return false, err
+	}
 	again := ""
 	err = p.screen(ctx, vault.New(p.vaultConfig(conf)), ScreenOptions{
-		NoColor: p.noColor || os.Getenv("NO_COLOR") != "", ASCII: !utf8Locale(), Mouse: conf.UI.Mouse, ReadOnly: p.readOnly,
+		Theme: theme, ASCII: !utf8Locale(), Mouse: conf.UI.Mouse, ReadOnly: p.readOnly,
 		SlowLine: os.Getenv("SSH_TTY") != "", Guide: session, Command: p.anywhere, Again: &again,
 	})
 	return again != "", err

@@ -22,6 +22,9 @@ const maxDatabaseName = 63
 // object names, the other of command lines.
 var plainName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}$`)
 
+// themes are what ui.theme and ThemeVariable may say.
+var themes = []string{"auto", "light", "dark", "none"}
+
 // check looks at values that have the right type. It shows texts as they
 // stand in the file, never what a variable put into them.
 func (l *loader) check(c *Config) {
@@ -41,6 +44,7 @@ func (l *loader) check(c *Config) {
 	l.checkSchedules(c)
 	l.oneOf(in("defaults", "verify"), c.Defaults.Verify, "stored", "intact", "readable", "restored")
 	l.checkDrill(c, in("drill"))
+	l.oneOf(in("ui", "theme"), c.UI.Theme, themes...)
 	l.oneOf(in("ui", "times"), c.UI.Times, "local", "utc")
 	if c.Defaults.Jobs < 1 || c.Defaults.Jobs > maxJobs {
 		l.at(in("defaults", "jobs"), "jobs = %d: it must be from 1 to %d", c.Defaults.Jobs, maxJobs)

@@ -18,8 +18,12 @@
 package config
 
 import (
+	"fmt"
+	"slices"
+	"strings"
 	"time"
 
+	"pgvault/fault"
 	"pgvault/pg"
 	"pgvault/vault/retention"
 )
@@ -125,9 +129,29 @@ type Tell struct {
 
 // UI is how the screens look.
 type UI struct {
+	Theme string `toml:"theme"` // auto, light, dark or none: for which background colours are chosen
 	Times string `toml:"times"` // local or utc
 	Mouse bool   `toml:"mouse"`
 	ASCII bool   `toml:"ascii"` // no line drawing, no symbols
+}
+
+// ThemeVariable names the environment variable that a person chooses a theme
+// with, for the terminal at hand: it counts more than the file, which is the
+// same for everybody.
+const ThemeVariable = "PGVAULT_THEME"
+
+// ThemeIn gives the theme that counts where getenv tells the environment. The
+// error (code Usage) is of a variable that names none.
+func (u UI) ThemeIn(getenv func(string) string) (string, error) {
+	theme := getenv(ThemeVariable)
+	switch {
+	case theme == "":
+		return u.Theme, nil
+	case slices.Contains(themes, theme):
+		return theme, nil
+	}
+	return "", &fault.Error{What: "there is no such theme", Why: fmt.Sprintf("%s is %.40q", ThemeVariable, theme), Left: "nothing was started",
+		Do: "set it to one of " + strings.Join(themes, ", ") + ", or unset it", Code: fault.Usage}
 }
 
 // Location is the zone in which times are shown.
@@ -153,6 +177,6 @@ func Default() *Config {
 		},
 		Drill: Drill{Every: 30 * 24 * time.Hour, Level: "restored"},
 		Tell:  Tell{Reminder: 24 * time.Hour},
-		UI:    UI{Times: "local", Mouse: true},
+		UI:    UI{Theme: "auto", Times: "local", Mouse: true},
 	}
 }

@@ -67,6 +67,7 @@ hourly = 24
 name = "disk"
 url = "file:/${DIR}/x"
 [ui]
+theme = "light"
 times = "utc"
 mouse = false
 `, "DIR", "backup")
@@ -82,7 +83,7 @@ mouse = false
 		},
 		Places: []Place{{Name: "disk", URL: "file:/backup/x"}},
 		Tell:   Tell{Reminder: 24 * time.Hour},
-		UI:     UI{Times: "utc"},
+		UI:     UI{Theme: "light", Times: "utc"},
 		File:   "/etc/pgvault/config.toml",
 
 		keepSet: true,
@@ -92,6 +93,22 @@ mouse = false
 	}
 	if got.UI.Location() != time.UTC || (UI{Times: "local"}).Location() != time.Local {
 		t.Error("Location does not follow times")
+	}
+}
+
+func TestThemeOfATerminal(t *testing.T) {
+	for _, c := range []struct{ file, variable, want string }{
+		{"auto", "", "auto"}, {"dark", "", "dark"}, {"dark", "light", "light"}, {"light", "none", "none"}, {"light", "auto", "auto"}, {"none", "Light", ""},
+	} {
+		got, err := UI{Theme: c.file}.ThemeIn(func(name string) string {
+			if name != "PGVAULT_THEME" {
+				t.Errorf("%s was asked for", name)
+			}
+			return c.variable
+		})
+		if got != c.want || (err != nil) != (c.want == "") || err != nil && fault.CodeOf(err) != fault.Usage {
+			t.Errorf("%+v: %q, %v", c, got, err)
+		}
 	}
 }
 

@@ -49,6 +49,7 @@ func TestErrors(t *testing.T) {
 		{"[defaults]\nmax_age = \"1000000000000000000d\" # <-", "more than a hundred years"},
 		{"[defaults]\njobs = 0 # <-", "jobs = 0: it must be from 1"},
 		{"[defaults]\nverify = \"restore\" # <-", `verify = "restore": it must be one of stored, intact, readable, restored`},
+		{"[ui]\ntheme = \"solarized\" # <-", `theme = "solarized": it must be one of auto, light, dark, none`},
 		{"[ui]\ntimes = \"UTC\" # <-", `times = "UTC": it must be one of local, utc`},
 
 		{"[vault]\nname = \"\" # <-", `vault name ""`},

@@ -21,7 +21,7 @@ import (
 type Program struct {
 	Version  string
 	StateDir string
-	Colours  bool
+	Theme    string // that counts: auto, light, dark or none
 	Mouse    bool
 	// Starts tells what starts scheduled backups here, "" for nothing; nil:
 	// it is not known.
@@ -357,5 +357,18 @@ func programSection(conf *config.Config, p Program) Section {
 	}
 	return section("This program", "[ui]", p.Version+", "+file, "", []vault.Check{
 		{Text: "version       " + p.Version}, {Text: "config file   " + file}, {Text: "state folder  " + p.StateDir},
-		{Text: "colours       " + on(p.Colours)}, {Text: "mouse         " + on(p.Mouse) + " (M switches it)"}, {Text: "times         " + conf.UI.Times}})
+		{Text: "colours       " + themeWords(p.Theme, conf.UI.Theme)}, {Text: "mouse         " + on(p.Mouse) + " (M switches it)"}, {Text: "times         " + conf.UI.Times}})
+}
+
+// themeWords tells of the theme that counts, and why where it is not the
+// file's.
+func themeWords(counts, file string) string {
+	words := map[string]string{"light": "on, for a light background", "dark": "on, for a dark background", "none": "off"}[counts]
+	if words == "" {
+		words = "on, for the background that the terminal tells of"
+	}
+	if counts != "" && counts != file {
+		return words + ": NO_COLOR, --no-color or " + config.ThemeVariable + " says so; ui.theme is " + file
+	}
+	return words + " (ui.theme)"
 }

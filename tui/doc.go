@@ -32,8 +32,8 @@
 //
 // # Terminal
 //
-// Sixteen ANSI colours at most, none with NoColor; a state is always a word
-// too. With ASCII only bytes below 127 are written. Every text from outside
+// Sixteen ANSI colours at most, none with the theme none; a state is always a
+// word too. With the theme auto the terminal is asked for its background once. With ASCII only bytes below 127 are written. Every text from outside
 // passes through safetext. Nothing is too small: columns drop in a fixed
 // order, panes become pages, and in the end a plain list remains.
 //

@@ -152,6 +152,9 @@ func (m *model) global(c command) (tea.Cmd, bool) {
 			m.message = "mouse on: click and wheel; Shift-drag selects text"
 		}
 	case cmdRedraw:
+		if m.th.asks { // the terminal may have been changed meanwhile
+			return tea.Batch(tea.ClearScreen, tea.RequestBackgroundColor), true
+		}
 		return tea.ClearScreen, true
 	case cmdSuspend:
 		return tea.Suspend, true

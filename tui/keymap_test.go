@@ -188,7 +188,7 @@ var everyScreen = map[string]func(t *testing.T, w, h int, o Options) *rig{
 func TestEveryScreenAtEverySize(t *testing.T) {
 	sizes := [][2]int{{80, 24}, {60, 20}, {30, 8}, {200, 60}, {40, 12}, {20, 5}, {10, 3}, {3, 2}, {1, 1}}
 	for name, open := range everyScreen {
-		for _, o := range []Options{{Mouse: true}, {ASCII: true, NoColor: true, ReadOnly: false}} {
+		for _, o := range []Options{{Mouse: true}, {ASCII: true, Theme: "none", ReadOnly: false}} {
 			t.Run(fmt.Sprint(name, "/ascii=", o.ASCII), func(t *testing.T) {
 				r := open(t, 80, 24, o)
 				for _, s := range sizes {

@@ -59,7 +59,7 @@ func newModel(g *engine, o Options) *model {
 	}
 	v := g.vault
 	m := &model{
-		o: o, g: g, th: theme{noColor: o.NoColor, ascii: o.ASCII}, w: 80, h: 24, now: o.Now(),
+		o: o, g: g, th: newTheme(o.Theme, o.ASCII), w: 80, h: 24, now: o.Now(),
 		utc: o.UTC, mouse: o.Mouse, name: v.Name(), label: v.Label(), access: v.Access(), know: &known{},
 	}
 	switch {
@@ -116,6 +116,9 @@ func (m *model) Init() tea.Cmd {
 	m.readActivity.begin()
 	m.stir()
 	cmds := []tea.Cmd{m.g.list(false), m.g.jobs(true), m.g.activity(), m.tick()}
+	if m.th.asks {
+		cmds = append(cmds, tea.RequestBackgroundColor)
+	}
 	if m.o.AtSetup {
 		cmds = append(cmds, m.goTo(placeSetup))
 	}
@@ -170,6 +173,9 @@ func (m *model) update(msg tea.Msg) tea.Cmd {
 		m.wheel(msg)
 	case tea.ResumeMsg:
 		return tea.ClearScreen
+	case tea.BackgroundColorMsg:
+		m.th = m.th.on(msg.IsDark())
+		m.stir()
 	case tickMsg:
 		return tea.Batch(m.tick(), m.refresh())
 	case pollMsg:
@@ -189,6 +195,8 @@ func (m *model) answered(msg tea.Msg) tea.Cmd {
 		return m.gotList(msg)
 	case healthMsg:
 		return m.gotHealth(msg)
+	case earlyHealthMsg:
+		m.gotEarlyHealth(msg)
 	case jobsMsg:
 		return m.gotJobs(msg)
 	case activityMsg:

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/ansi"
 
 	"pgvault/fault"
@@ -59,4 +60,26 @@ func TestPlacesOfACopy(t *testing.T) {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}
+}
+
+func TestTheHeaderNamesWhoElseIsHere(t *testing.T) {
+	d := sampleDesk()
+	r := newRig(t, d, Options{}, 120, 24)
+	r.lacks("here")
+	d.setScreens("dba-1", "dba-1", hostile, "")
+	r.poll()
+	r.wants("5 here (dba-1, ev", ")  14:07 CEST (UTC+02:00)")
+	d.setScreens("dba-1")
+	for _, narrow := range []struct {
+		w    int
+		want string
+	}{{100, "2 here (dba-1)  14:07 CEST (UTC+02:00)"}, {60, "2 here"}, {40, "[PROD]"}, {24, "14:07"}} {
+		r.update(tea.WindowSizeMsg{Width: narrow.w, Height: 24})
+		r.poll()
+		r.wants(narrow.want)
+	}
+	r.update(tea.WindowSizeMsg{Width: 100, Height: 24})
+	d.setScreens()
+	r.poll()
+	r.lacks("here")
 }

@@ -25,6 +25,7 @@ type known struct {
 	jobs    []vault.Job
 	seen    bool // the jobs came once
 	jobsErr error
+	others  []string // whose other screens are open, as far as they can be told
 
 	activity    []vault.Activity
 	trail       vault.Trail
@@ -119,6 +120,7 @@ func (m *model) refreshActivity() tea.Cmd {
 // takes all processors, and is not to hold up the first frame.
 func (m *model) gotList(msg listMsg) tea.Cmd {
 	k := m.know
+	old := k.listOld
 	k.listErr = msg.err
 	if m.message == readingAgain {
 		m.message = ""
@@ -135,6 +137,9 @@ func (m *model) gotList(msg listMsg) tea.Cmd {
 	}
 	if !msg.fresh {
 		cmds = append(cmds, m.g.health())
+	}
+	if old && !k.listOld { // missed runs are told from what is listed
+		cmds = append(cmds, m.refreshActivity())
 	}
 	if !msg.fresh && msg.old {
 		cmds = []tea.Cmd{m.g.later(firstFrame, cmds)}
@@ -157,6 +162,16 @@ func (m *model) gotHealth(msg healthMsg) tea.Cmd {
 	return nil
 }
 
+// gotEarlyHealth shows what is known before a slow place has answered, where
+// nothing was known before: a place that stays silent is not to be asked anew
+// on the screen each minute.
+func (m *model) gotEarlyHealth(msg earlyHealthMsg) {
+	if m.know.health == nil {
+		m.know.health = msg.health
+		m.stir()
+	}
+}
+
 func (m *model) gotActivity(msg activityMsg) tea.Cmd {
 	m.know.activityErr = msg.err
 	if msg.err == nil {
@@ -174,6 +189,10 @@ func (m *model) gotActivity(msg activityMsg) tea.Cmd {
 func (m *model) gotJobs(msg jobsMsg) tea.Cmd {
 	k := m.know
 	k.jobsErr = msg.err
+	if !slices.Equal(k.others, msg.others) {
+		k.others = msg.others
+		m.stir()
+	}
 	var cmds []tea.Cmd
 	if msg.next {
 		cmds = append(cmds, m.nextPoll())

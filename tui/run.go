@@ -23,15 +23,15 @@ import (
 const framesPerSecond = 90
 
 // Options say how the screen looks and what it may do. Whether a terminal is
-// there at all, and what NO_COLOR, LC_ALL and SSH_TTY say, is for the caller
+// there at all, and what LC_ALL and SSH_TTY say, is for the caller
 // to find out.
 type Options struct {
-	NoColor  bool // no colours; bold and inverse stay
-	ASCII    bool // only bytes below 127
-	Mouse    bool // click and wheel; M switches it
-	UTC      bool // times in UTC instead of local; u switches it
-	ReadOnly bool // nothing may be started or changed
-	SlowLine bool // over SSH: two frames of progress a second instead of four
+	Theme    string // auto or empty: for the background that the terminal tells of; light, dark; none: no colours, bold and inverse stay
+	ASCII    bool   // only bytes below 127
+	Mouse    bool   // click and wheel; M switches it
+	UTC      bool   // times in UTC instead of local; u switches it
+	ReadOnly bool   // nothing may be started or changed
+	SlowLine bool   // over SSH: two frames of progress a second instead of four
 
 	Host     string           // shown in the header; empty: this machine's name
 	Now      func() time.Time // nil: time.Now

@@ -60,7 +60,7 @@ func onSetup(t *testing.T, w, h int, o Options) *rig {
 	}
 	t.Setenv("CONF", path)
 	d := &auditDesk{fakeDesk: sampleDesk()}
-	o.Setup = &setup.Desk{Path: path, Vault: d, Program: setup.Program{Version: "1.4.0", StateDir: "/var/lib/pgvault", Colours: true, Mouse: true}}
+	o.Setup = &setup.Desk{Path: path, Vault: d, Program: setup.Program{Version: "1.4.0", StateDir: "/var/lib/pgvault", Theme: "auto", Mouse: true}}
 	o.exec = func(c *exec.Cmd, done tea.ExecCallback) tea.Cmd {
 		return func() tea.Msg { return done(c.Run()) }
 	}

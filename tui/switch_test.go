@@ -219,7 +219,7 @@ func TestSwitchGoldens(t *testing.T) {
 	}
 	for size, wh := range map[string][2]int{"60x20": {60, 20}, "30x8": {30, 8}, "120x40": {120, 40}} {
 		t.Run(size, func(t *testing.T) {
-			golden(t, "switch "+size, everyScreen["switch"](t, wh[0], wh[1], Options{ASCII: true, NoColor: true}).screen())
+			golden(t, "switch "+size, everyScreen["switch"](t, wh[0], wh[1], Options{ASCII: true, Theme: "none"}).screen())
 		})
 	}
 }

@@ -11,10 +11,28 @@ import (
 
 // theme says how things are drawn: colours or none, marks of UTF-8 or ASCII.
 // Colours are among the 16 of the terminal, so that the user's own scheme
-// decides what they look like, also on a light background.
+// decides what they look like. Which of them can be read on white is not the
+// same as on black: green, yellow and cyan are pale in most schemes.
 type theme struct {
 	noColor bool
 	ascii   bool
+	light   bool // for a light background
+	dark    bool // for a dark one; neither: nobody knows
+	asks    bool // the terminal decides
+}
+
+// newTheme is the one that Options.Theme names.
+func newTheme(name string, ascii bool) theme {
+	return theme{ascii: ascii, noColor: name == "none", light: name == "light", dark: name == "dark", asks: name == "auto" || name == ""}
+}
+
+// on gives t for the background that the terminal tells of, where t is to
+// follow it.
+func (t theme) on(dark bool) theme {
+	if t.asks {
+		t.light, t.dark = !dark, dark
+	}
+	return t
 }
 
 // text makes text from outside safe to show on one line.
@@ -41,10 +59,33 @@ func (t theme) color(c ansi.BasicColor, s string) string {
 	return ansi.NewStyle().ForegroundColor(c).Styled(s)
 }
 
-func (t theme) good(s string) string { return t.color(ansi.Green, s) }
-func (t theme) warn(s string) string { return t.color(ansi.Yellow, s) }
-func (t theme) bad(s string) string  { return t.color(ansi.Red, s) }
-func (t theme) live(s string) string { return t.color(ansi.Cyan, s) }
+func (t theme) good(s string) string {
+	if t.light { // what is well needs no colour
+		return s
+	}
+	return t.color(ansi.Green, s)
+}
+
+func (t theme) warn(s string) string {
+	if t.light {
+		return t.color(ansi.Magenta, s)
+	}
+	return t.color(ansi.Yellow, s)
+}
+
+func (t theme) bad(s string) string {
+	if t.dark { // plain red is dim on black
+		return t.color(ansi.BrightRed, s)
+	}
+	return t.color(ansi.Red, s)
+}
+
+func (t theme) live(s string) string {
+	if t.light {
+		return t.color(ansi.Blue, s)
+	}
+	return t.color(ansi.Cyan, s)
+}
 
 func (t theme) bold(s string) string {
 	if s == "" {

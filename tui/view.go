@@ -1,6 +1,8 @@
 package tui
 
 import (
+	"slices"
+	"strconv"
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
@@ -173,9 +175,10 @@ func (m *model) tabsIn(gap string, words bool) (string, []hint) {
 // vault.
 func (m *model) alone() bool { return m.o.Guide != nil }
 
-// header names program, host, vault and label, and the time with its zone.
-// When narrow the offset goes first, then the word vault, then the host is
-// cut in its middle; vault, label and time stay.
+// header names program, host, vault and label, who else is here, and the time
+// with its zone. When narrow the others' names go first, then the offset, then
+// the word vault, then the host is cut in its middle, then how many are here;
+// vault, label and time stay.
 func (m *model) header() string {
 	name, offset := zone(m.now, m.loc())
 	clock := m.now.In(m.loc()).Format("15:04")
@@ -183,6 +186,7 @@ func (m *model) header() string {
 	if offset == "" {
 		clocks = clocks[1:]
 	}
+	clocks = m.withHere(clocks)
 	if m.ro {
 		for i := range clocks {
 			clocks[i] = "read only  " + clocks[i]
@@ -213,6 +217,34 @@ func (m *model) header() string {
 		return m.headline(cutMiddle(vaultName, room), label, c)
 	}
 	return m.headline("", label, c)
+}
+
+// withHere puts the screens that are open on this vault before the clocks, from
+// the longest form to the shortest: "2 here (dba-1)", "2 here", nothing. They
+// are only told of where there is another one.
+func (m *model) withHere(clocks []string) []string {
+	n := len(m.know.others)
+	if n == 0 {
+		return clocks
+	}
+	short := strconv.Itoa(n+1) + " here"
+	var names []string
+	for _, name := range m.know.others {
+		if name = cutMiddle(m.th.text(name), 16); name != "" && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	var out []string
+	if len(names) > 0 {
+		if len(names) > 3 {
+			names = append(names[:2], "...")
+		}
+		out = append(out, short+" ("+strings.Join(names, ", ")+")  "+clocks[0])
+	}
+	for _, c := range clocks {
+		out = append(out, short+"  "+c)
+	}
+	return append(out, clocks[len(clocks)-1])
 }
 
 func (m *model) headline(left, label, clock string) string {

@@ -15,6 +15,7 @@ import (
 
 // askState reads what the state folder knows beside the last runs.
 func (f *healthFacts) askState(v *Vault) {
+	f.drillsOnly = v.c.DrillsOnly
 	f.drillEvery, f.proofMaxAge, f.minFree = v.c.DrillEvery, v.c.ProofMaxAge, map[string]int64{}
 	for _, p := range v.c.Places {
 		f.minFree[p.Name] = p.MinFree
@@ -124,7 +125,7 @@ func nextSize(list []Archive) int64 {
 // has had its next backup. What retention will remove until then is not
 // counted on.
 func spaceWarning(p PlaceHealth, minFree int64, byName map[string][]Archive) (Explained, bool) {
-	if p.State == "x" || p.Free < 0 {
+	if p.State == "x" || p.State == PlaceAsking || p.Free < 0 {
 		return Explained{}, false
 	}
 	var need int64

@@ -41,6 +41,7 @@ type Config struct {
 	SelfCheck      bool
 	DrillEvery     time.Duration // Health warns when no person's key was used for so long; 0: never
 	ProofMaxAge    time.Duration // Health warns when a database's last proof by restore is older; 0: never
+	DrillsOnly     bool          // this host proves what others back up: it has no recipients, and no server of its own
 
 	Tell Tell // who is told when something is the matter
 
@@ -101,6 +102,7 @@ type Vault struct {
 	vf    *archive.VaultFile
 	files map[int]*archive.VaultFile // of the places, once read
 	by    string                     // who asks, see ActAs
+	here  *os.File                   // holds this process's lock among the Screens
 	slow  slowness
 
 	listed  map[string]*remembered // the last listing of each place
