@@ -48,7 +48,8 @@ func (p *program) recoverCmd() *cobra.Command {
 			"\n" +
 			"Afterwards --take-over writes a configuration for this machine, with a signing key of its\n" +
 			"own, so that backups go on in the same vault.",
-		Example: "  pgvault recover --from s3://acme-pgbackup/main --signer SHA256:… -i key.txt --dry-run\n" +
+		Example: "  pgvault recover                                                     the guide\n" +
+			"  pgvault recover --from s3://acme-pgbackup/main --signer SHA256:… -i key.txt --dry-run\n" +
 			"  pgvault recover --from file:/mnt/disk --signer SHA256:… -i key.txt --database shop --as shop=shop_back\n" +
 			"  pgvault recover --from file:/mnt/disk --signer SHA256:… --take-over --recipient alice.pub --recipient safe.pub --confirm main",
 		Args: usageArgs(cobra.NoArgs),

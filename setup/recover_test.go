@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -481,6 +482,42 @@ func TestRecoverSeveralVaults(t *testing.T) {
 	w.shows("the vault \"main\" in file:" + w.place)
 	w.rw.Given = RecoverGiven{From: w.dir}
 	if _, err := RecoverSession(t.Context(), w.rw); fault.CodeOf(err) != fault.NoVault {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestRecoverPassphraseIsAskedOnce: of a key that is encrypted, and the job
+// that may need the key gets it too; it is nowhere in a draft.
+func TestRecoverPassphraseIsAskedOnce(t *testing.T) {
+	key := filepath.Join(t.TempDir(), "ssh")
+	if out, err := exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "opensesame", "-f", key).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s (apt install openssh-client)", err, out)
+	}
+	r := &recovery{passphrases: map[string]string{}}
+	v := guide.NewValues()
+	v.Set(keyFrom, "file")
+	v.Set(keyKeyFile, key)
+	asked, answer := 0, "wrong"
+	talk := guide.Talk{Passphrase: func(string) (string, error) { asked++; return answer, nil }}
+	if _, err := r.load(v, talk); err == nil {
+		t.Error("a wrong passphrase opens it")
+	}
+	answer = "opensesame"
+	for range 2 {
+		s, err := r.load(v, talk)
+		if err != nil || s.Passphrases[key] != "opensesame" {
+			t.Fatalf("%v", err)
+		}
+	}
+	if asked != 2 {
+		t.Errorf("asked %d times", asked)
+	}
+	if _, err := (&recovery{}).load(v, guide.Talk{}); fault.CodeOf(err) != fault.NoKey {
+		t.Errorf("with nobody to ask: %v", err)
+	}
+	v.Set(keyKeyFile, "")
+	_, err := r.load(v, talk)
+	if f := fault.As(err); f.Code != fault.NoKey || !strings.Contains(f.Do, "go back to Key") {
 		t.Errorf("%v", err)
 	}
 }
