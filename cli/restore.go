@@ -110,6 +110,18 @@ func restoreOptions(o *vault.RestoreOptions, roles, mergeSQL string, detach bool
 	if o.IntoSchema != "" && len(o.Tables) == 0 || mergeSQL != "" && (o.IntoSchema == "" || detach) {
 		return usage("--into-schema needs --tables, and --merge-sql needs --into-schema and a run in the foreground")
 	}
+	return mergeFree(mergeSQL)
+}
+
+// mergeFree refuses a file for --merge-sql that is there already, before the
+// restore that would have to be done again for it.
+func mergeFree(to string) error {
+	if to == "" || to == "-" {
+		return nil
+	}
+	if _, err := os.Lstat(to); err == nil {
+		return &fault.Error{Op: "restore", What: "the file " + to + " is there already", Why: "--merge-sql writes a new file only", Left: "nothing was made or changed", Do: "give another name, or move the file away", Code: fault.Usage}
+	}
 	return nil
 }
 

@@ -23,6 +23,7 @@ type RecoverVault interface {
 	List(ctx context.Context) ([]vault.Archive, error)
 	TryKeys(ctx context.Context, id string, ids vault.Identities) (string, error)
 	PlanRecover(ctx context.Context, o vault.RecoverOptions) (*vault.RecoverPlan, error)
+	UnlockRecover(ctx context.Context, p *vault.RecoverPlan) ([]string, error)
 	PlanTakeOver(ctx context.Context, o vault.TakeOverOptions) (*vault.TakeOverPlan, error)
 }
 
@@ -80,13 +81,14 @@ const (
 
 // Facts of the recovery.
 const (
-	factPlace    = "place found"
-	factVouched  = "vouched"
-	factArchives = "archives"
-	factOpens    = "opened"
-	factRecovery = "recovery"
-	factOver     = "take-over"
-	factTook     = "took over"
+	factPlace     = "place found"
+	factVouched   = "vouched"
+	factArchives  = "archives"
+	factOpens     = "opened"
+	factRecovery  = "recovery"
+	factAllChecks = "every check"
+	factOver      = "take-over"
+	factTook      = "took over"
 )
 
 // recovery is the guide's own memory: what is neither an answer nor to be

@@ -19,8 +19,8 @@ func (r *recovery) key() guide.Step {
 	return guide.Step{
 		Key: "key", Name: "Key", Question: "With which secret key?", Skip: given(len(r.w.Given.Files)+len(r.w.Given.Texts) > 0),
 		Text: "Any one of the recipients' keys opens every archive.",
-		Why: "Archives are encrypted to their recipients, and no key of theirs was on the old server. The key is used by this process and by the job that restores; " +
-			"it is written nowhere, and forgotten at the end. Best is a file on a stick that you take away afterwards.",
+		Why: "Archives are encrypted to their recipients, and no key of theirs was on the old server. The key is used by this process only, is written nowhere, and forgotten at the end; " +
+			"the job that restores gets what opens the archives of the plan, and the key only where the header of one is damaged. Best is a file on a stick that you take away afterwards.",
 		Fields: []guide.Field{
 			{Key: keyFrom, Label: "key", Kind: guide.Choice, Options: func(*guide.Values) []guide.Option {
 				return []guide.Option{

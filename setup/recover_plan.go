@@ -178,19 +178,52 @@ func (r *recovery) checks() guide.Step {
 		Why:     "Each line was asked of the place or of the server just now. ok is well, ! goes on but is worth knowing, x keeps from going on; the remedy stands beside it.",
 		Loading: "opening each archive and asking the server; nothing is made",
 		Load:    r.makePlan,
-		Body: func(v *guide.Values) []guide.Section {
-			p := guide.FactOf[*planned](v, factRecovery)
-			if p == nil {
-				return nil
-			}
-			out := []guide.Section{{Label: "all", Lines: inGuide(p.Checks)}}
-			for i, d := range p.Databases {
-				out = append(out, guide.Section{Label: fmt.Sprint(i + 1), Lines: []guide.Line{{Text: databaseLine(d)}}}, guide.Section{Lines: inGuide(d.Checks)})
-			}
-			return out
-		},
+		Body:    showChecks,
+		Actions: []guide.Action{{Key: "a", Name: "all checks", Help: "every check of each database, or only what is worth a look", Do: func(_ context.Context, v *guide.Values, _ guide.Talk) (guide.Effect, error) {
+			all := !guide.FactOf[bool](v, factAllChecks)
+			v.Put(factAllChecks, all)
+			return guide.Effect{Say: map[bool]string{true: "every check is shown", false: "what is ok is counted"}[all]}, nil
+		}}},
 		Do: func(_ context.Context, v *guide.Values, _ guide.Talk) error { return notRefused(v) },
 	}
+}
+
+// showChecks shows what is worth a look, once where it concerns several
+// databases, and counts the rest; or all of it.
+func showChecks(v *guide.Values) []guide.Section {
+	p := guide.FactOf[*planned](v, factRecovery)
+	if p == nil {
+		return nil
+	}
+	every, seen := guide.FactOf[bool](v, factAllChecks), map[string]int{}
+	for _, d := range p.Databases {
+		for _, c := range d.Checks {
+			seen[c.Text]++
+		}
+	}
+	shared := slices.Clone(p.Checks)
+	var out []guide.Section
+	for i, d := range p.Databases {
+		var own []vault.Check
+		good := 0
+		for _, c := range d.Checks {
+			switch several := seen[c.Text] > 1; {
+			case every:
+				own = append(own, c)
+			case c.State == "ok":
+				good++
+			case !several:
+				own = append(own, c)
+			case !slices.Contains(shared, c):
+				shared = append(shared, c)
+			}
+		}
+		if good > 0 {
+			own = append(own, ok("%s", count(good, "other check")))
+		}
+		out = append(out, guide.Section{Label: fmt.Sprint(i + 1), Lines: []guide.Line{{Text: databaseLine(d)}}}, guide.Section{Lines: inGuide(own)})
+	}
+	return append([]guide.Section{{Label: "all", Lines: inGuide(shared)}}, out...)
 }
 
 // databaseLine names a database of the plan and what it comes from.

@@ -14,26 +14,43 @@ func (r *recovery) run() guide.Step {
 	return guide.Step{
 		Key: "run", Name: "Run", Question: "The databases are coming back.", Loading: "starting the job; it plans once more",
 		Text: "It is a job of its own: you may leave, or lose the connection; pgvault shows it again.",
-		Why:  "A job is a process of its own, so that a lost connection does not end a recovery half done. It has the key in its memory only, until it ends.",
+		Why:  "A job is a process of its own, so that a lost connection does not end a recovery half done. It got what opens these archives, and no key, unless the header of one is damaged.",
 		Job: func(ctx context.Context, v *guide.Values, t guide.Talk) (vault.Order, vault.Secrets, error) {
 			if v.Fact(factRecovery) == nil { // come back to from a draft, before the job was started
 				if err := r.makePlan(ctx, v, t); err != nil {
 					return vault.Order{}, vault.Secrets{}, err
 				}
 			}
+			p := guide.FactOf[*planned](v, factRecovery)
+			opened, _, _, err := r.vault(ctx, v)
+			if err != nil {
+				return vault.Order{}, vault.Secrets{}, err
+			}
+			lines, err := opened.UnlockRecover(ctx, p.RecoverPlan)
+			if err == nil {
+				return p.order, vault.Secrets{Unlocked: lines}, nil
+			}
+			if fault.CodeOf(err) != fault.Differs {
+				return vault.Order{}, vault.Secrets{}, err
+			}
+			t.Tell("an archive's header is damaged: the job gets the key, to find one that is whole")
 			s, err := r.load(v, t)
-			return guide.FactOf[*planned](v, factRecovery).order, s, err
+			return p.order, s, err
 		},
-		Body: func(v *guide.Values) []guide.Section { return running(v.Run("run")) },
+		Body: func(v *guide.Values) []guide.Section { return r.running(v.Run("run")) },
 	}
 }
 
 // running is the job row by row, with what goes on now.
-func running(run *guide.Run) []guide.Section {
+func (r *recovery) running(run *guide.Run) []guide.Section {
 	if run == nil {
 		return nil
 	}
-	out := []guide.Section{{Label: "job", Lines: []guide.Line{{Text: run.Job.ID + "; pgvault job cancel " + run.Job.ID + " ends it"}}}}
+	stop := "pgvault job cancel " + run.Job.ID
+	if r.w.Again != nil {
+		stop = r.w.Again(stop)
+	}
+	out := []guide.Section{{Label: "job", Lines: []guide.Line{{Text: run.Job.ID}, {Text: stop + "  ends it"}}}}
 	of := ""
 	if o := run.Job.Order.Recover; o != nil && len(o.Archives) > 0 {
 		of = fmt.Sprintf(" of %d", max(len(o.Archives), len(run.Rows)))

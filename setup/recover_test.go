@@ -86,6 +86,15 @@ func newRecovering(t *testing.T, names ...string) *recovering {
 	if err := v.Init(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		for _, name := range names {
+			for _, made := range []string{name, name + "2"} {
+				if err := pg.Exec(context.Background(), server(), "postgres", "DROP DATABASE IF EXISTS "+made); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	})
 	for _, name := range names {
 		sql(t, "postgres", "CREATE DATABASE "+name)
 		sql(t, name, "CREATE TABLE a AS SELECT generate_series(1, 100) AS i", "CREATE TABLE b (t text)")
@@ -218,7 +227,12 @@ func TestRecoverGuideToTheTakeOver(t *testing.T) {
 	for _, at := range []string{"signed", "key", "server", "databases", "how", "checks"} {
 		w.next(at)
 	}
-	w.shows("rg_b as rg_b2, from 20", "! no restore has proven this archive yet")
+	w.shows("rg_b as rg_b2, from 20", "all: ! no restore has proven this archive yet", " other checks")
+	if strings.Contains(w.screen(), "encoding UTF8") {
+		t.Error("what is ok is shown line by line")
+	}
+	w.act("a")
+	w.shows("! no restore has proven this archive yet", "ok encoding UTF8", "ok database rg_b2 is new")
 	w.next("plan")
 	w.shows("vault: ", "signed:  by "+w.fingerprint, "2:  rg_a", "3:  rg_b as rg_b2", "same as:  pgvault recover --from file:"+w.place+" --signer "+w.fingerprint)
 	if e := w.act("Y"); !strings.Contains(e.Copy, " --as 'rg_b=rg_b2'") || !strings.Contains(e.Say, "add -i") || strings.Contains(e.Copy, "SECRET") {
@@ -247,7 +261,7 @@ func TestRecoverGuideToTheTakeOver(t *testing.T) {
 	w.at("run")
 	w.shows("it has ended: ok", "rg_a | rg_a | ok | 2 of 2 | 100", "rg_b | rg_b2 | ok | 2 of 2")
 	o := w.orders[0]
-	if o.Kind != vault.KindRecover || o.Recover.As["rg_b"] != "rg_b2" || len(o.Recover.Archives) != 2 || len(w.secrets[0].Texts) != 1 {
+	if o.Kind != vault.KindRecover || o.Recover.As["rg_b"] != "rg_b2" || len(o.Recover.Archives) != 2 || len(w.secrets[0].Unlocked) != 2 || len(w.secrets[0].Texts)+len(w.secrets[0].Files)+len(w.secrets[0].Passphrases) != 0 {
 		t.Errorf("%+v", o)
 	}
 	if src, err := json.Marshal(o); err != nil || strings.Contains(string(src), "SECRET-KEY") {
@@ -363,7 +377,7 @@ func TestRecoverGuideGoesOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	part[len(part)/2] ^= 1
+	part[0] ^= 1 // of its header
 	if err := os.WriteFile(found[0], part, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -373,6 +387,9 @@ func TestRecoverGuideGoesOn(t *testing.T) {
 	}
 	w.settle()
 	w.at("run")
+	if s := w.secrets[0]; len(s.Unlocked) != 0 || !slices.Equal(s.Files, []string{key}) {
+		t.Errorf("where a header is damaged, the job gets the key to find another archive: %d lines, %q", len(s.Unlocked), s.Files)
+	}
 	w.next("report")
 	w.shows("x 1 of 2 databases came back whole", "rg_c | rg_c | ok", "rg_d | rg_d | x damaged", "what: ", "left: ", "do: ", "again: ")
 	if code := RecoverExit(w.s.Values()); code != fault.Differs {

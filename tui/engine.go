@@ -55,7 +55,9 @@ type (
 		health *vault.Health
 		err    error
 	}
-	jobsMsg struct {
+	// earlyHealthMsg is what is known while a place has not answered yet.
+	earlyHealthMsg struct{ health *vault.Health }
+	jobsMsg        struct {
 		jobs   []vault.Job
 		others []string // whose other screens are open on this vault
 		next   bool     // the next look follows this one
@@ -136,7 +138,7 @@ func (g *engine) list(fresh bool) tea.Cmd {
 
 func (g *engine) health() tea.Cmd {
 	return g.ask(func() tea.Msg {
-		h, err := g.vault.Health(g.ctx)
+		h, err := g.vault.HealthSoon(g.ctx, func(h *vault.Health) { g.send(earlyHealthMsg{h}) })
 		if err == nil && h == nil {
 			err = errors.New("the health came back empty")
 		}

@@ -165,3 +165,40 @@ func TestAllowanceReadsAsItWasSet(t *testing.T) {
 		}
 	}
 }
+
+// TestADeadPlaceDoesNotHoldUpHealth: the first frame is what is remembered, the
+// place is asked, and in the end unreachable; keys work all the while.
+func TestADeadPlaceDoesNotHoldUpHealth(t *testing.T) {
+	d := sampleDesk()
+	d.cached = d.list
+	early := *d.health
+	early.Places = []vault.PlaceHealth{d.health.Places[0], {Name: "nas", URL: "sftp://nas/pg", State: vault.PlaceAsking, Text: "asking...; 3 hours ago it held 6 archives"}}
+	d.early, d.answered = &early, make(chan struct{})
+	r := unsettledRig(t, d, 100, 30)
+	r.until("the early health", func() bool { return r.m.know.health != nil })
+	r.wants("! LATE", "~ asking...; 3 hours ago it held 6 archives", "188 of 500 GiB free")
+	r.keys("down")
+	r.wants("> billing")
+	close(d.answered)
+	r.settle()
+	r.wants("> billing", "! unreachable")
+	r.lacks("asking")
+	// Later looks do not begin with what is not known.
+	d.answered = make(chan struct{})
+	r.keys("R")
+	r.update(earlyHealthMsg{&early})
+	r.wants("! unreachable")
+	r.lacks("asking")
+	close(d.answered)
+	r.settle()
+}
+
+func TestTheFirstFrameAsksThePlaces(t *testing.T) {
+	d := sampleDesk()
+	d.cached = d.list
+	d.early, d.answered = &vault.Health{}, make(chan struct{})
+	defer close(d.answered)
+	r := unsettledRig(t, d, 100, 30)
+	r.until("the list", func() bool { return r.m.know.listed })
+	r.wants("looking at the databases", "places     disk   ~ asking...", "s3   ~ asking...")
+}

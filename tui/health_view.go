@@ -288,14 +288,16 @@ func explainedLines(e env, x vault.Explained, w int) []string {
 func healthFoot(e env) []string {
 	h := e.know.health
 	if h == nil {
-		return nil
+		return askedPlaces(e)
 	}
 	var out []string
 	add := func(label, text string) { out = append(out, labelled(label, text, 9, e.w)...) }
 	for i, p := range h.Places {
 		text := placeLine(e, p)
 		for k, l := range labelled(firstOnly(i, "places"), text, 9, e.w) {
-			if k == 0 && p.State != "ok" {
+			if k == 0 && p.State == vault.PlaceAsking {
+				l = strings.Replace(l, "~ ", e.th.live("~ "), 1)
+			} else if k == 0 && p.State != "ok" {
 				l = strings.Replace(l, "! ", e.th.warn("! "), 1)
 			}
 			out = append(out, l)
@@ -311,8 +313,20 @@ func healthFoot(e env) []string {
 	return out
 }
 
+// askedPlaces stand at the foot before anything has come.
+func askedPlaces(e env) []string {
+	var out []string
+	for i, name := range e.places {
+		out = append(out, labelled(firstOnly(i, "places"), e.th.text(name)+"   ~ asking...", 9, e.w)...)
+	}
+	return out
+}
+
 func placeLine(e env, p vault.PlaceHealth) string {
 	name := e.th.text(p.Name) + " " + e.th.text(shortAddress(p.URL))
+	if p.State == vault.PlaceAsking {
+		return name + "   ~ " + e.th.text(p.Text)
+	}
 	if p.State != "ok" {
 		return name + "   ! " + e.th.text(p.Text)
 	}
@@ -396,6 +410,8 @@ func shortFoot(e env) []string {
 	for _, p := range h.Places {
 		if p.State == "ok" {
 			ok++
+		} else if p.State == vault.PlaceAsking {
+			bad = first(bad, ", ~ asking "+e.th.text(p.Name))
 		} else if bad == "" {
 			bad = ", ! " + e.th.text(p.Name)
 		}

@@ -195,6 +195,8 @@ func (m *model) answered(msg tea.Msg) tea.Cmd {
 		return m.gotList(msg)
 	case healthMsg:
 		return m.gotHealth(msg)
+	case earlyHealthMsg:
+		m.gotEarlyHealth(msg)
 	case jobsMsg:
 		return m.gotJobs(msg)
 	case activityMsg:

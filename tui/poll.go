@@ -120,6 +120,7 @@ func (m *model) refreshActivity() tea.Cmd {
 // takes all processors, and is not to hold up the first frame.
 func (m *model) gotList(msg listMsg) tea.Cmd {
 	k := m.know
+	old := k.listOld
 	k.listErr = msg.err
 	if m.message == readingAgain {
 		m.message = ""
@@ -136,6 +137,9 @@ func (m *model) gotList(msg listMsg) tea.Cmd {
 	}
 	if !msg.fresh {
 		cmds = append(cmds, m.g.health())
+	}
+	if old && !k.listOld { // missed runs are told from what is listed
+		cmds = append(cmds, m.refreshActivity())
 	}
 	if !msg.fresh && msg.old {
 		cmds = []tea.Cmd{m.g.later(firstFrame, cmds)}
@@ -156,6 +160,16 @@ func (m *model) gotHealth(msg healthMsg) tea.Cmd {
 		return m.g.health()
 	}
 	return nil
+}
+
+// gotEarlyHealth shows what is known before a slow place has answered, where
+// nothing was known before: a place that stays silent is not to be asked anew
+// on the screen each minute.
+func (m *model) gotEarlyHealth(msg earlyHealthMsg) {
+	if m.know.health == nil {
+		m.know.health = msg.health
+		m.stir()
+	}
 }
 
 func (m *model) gotActivity(msg activityMsg) tea.Cmd {

@@ -44,6 +44,10 @@ func (m madeUpVault) PlanRecover(_ context.Context, o vault.RecoverOptions) (*va
 	return p, nil
 }
 
+func (m madeUpVault) UnlockRecover(context.Context, *vault.RecoverPlan) ([]string, error) {
+	return []string{"opens one", "opens the other"}, nil
+}
+
 func (m madeUpVault) PlanTakeOver(_ context.Context, o vault.TakeOverOptions) (*vault.TakeOverPlan, error) {
 	p := &vault.TakeOverPlan{Vault: "main", ID: "34c9a6548f820172fb1ee6c8a6a5bca0", Databases: []string{"billing", "shop"}}
 	c := vault.Check{State: "x", Text: "the archive 20260904T020000Z-7f3a of shop was written 4 Sep 02:21Z: the old host may still write here", Do: "stop its timer; then --old-host-is-gone"}
@@ -155,6 +159,9 @@ func TestRecoverPages(t *testing.T) {
 	r.keys("enter")
 	r.until("a database under way", func() bool { return strings.Contains(r.screen(), "2 of 2: shop, data, 2 of 2, 41%") })
 	r.recoverStep(t, "run")
+	if s := r.d.secrets[0]; len(s.Unlocked) != 2 || s.Files != nil || s.Texts != nil {
+		t.Errorf("%+v", s)
+	}
 	r.keys("esc")
 	r.wants("the job runs by itself")
 	close(goOn)

@@ -30,6 +30,7 @@ type fakeDesk struct {
 	cached  []vault.Archive // what is remembered; nil: nothing
 	listErr error
 	health  *vault.Health
+	early   *vault.Health // is known before answered is closed; nil: all comes at once
 	dbs     []string
 	dbErr   error
 	ro      bool
@@ -47,6 +48,7 @@ type fakeDesk struct {
 	lookErr error
 	swap    func(want string) (*vault.SwitchPlan, error) // "shop > shop_r [public.a]", "undo shop", "resume shop false"
 
+	answered chan struct{}
 	mu       sync.Mutex
 	others   []string // other screens
 	jobs     []vault.Job
@@ -169,6 +171,14 @@ func (d *fakeDesk) Health(context.Context) (*vault.Health, error) {
 		return &vault.Health{At: clockAt}, d.listErr
 	}
 	return d.health, d.listErr
+}
+
+func (d *fakeDesk) HealthSoon(ctx context.Context, early func(*vault.Health)) (*vault.Health, error) {
+	if d.early != nil {
+		early(d.early)
+		<-d.answered
+	}
+	return d.Health(ctx)
 }
 
 func (d *fakeDesk) Pin(_ context.Context, id string, pinned bool) error {
@@ -342,6 +352,19 @@ type rig struct {
 
 func newRig(t *testing.T, d *fakeDesk, o Options, w, h int) *rig {
 	t.Helper()
+	r := begunRig(t, d, o, w, h)
+	r.settle()
+	return r
+}
+
+// unsettledRig is one that still waits for answers.
+func unsettledRig(t *testing.T, d *fakeDesk, w, h int) *rig {
+	t.Helper()
+	return begunRig(t, d, Options{}, w, h)
+}
+
+func begunRig(t *testing.T, d *fakeDesk, o Options, w, h int) *rig {
+	t.Helper()
 	o.Host = first(o.Host, "db1.example.org")
 	o.Now = func() time.Time { return clockAt }
 	ctx, stop := context.WithCancel(t.Context())
@@ -351,7 +374,6 @@ func newRig(t *testing.T, d *fakeDesk, o Options, w, h int) *rig {
 	t.Cleanup(stop)
 	r.update(tea.WindowSizeMsg{Width: w, Height: h})
 	r.start(r.m.Init())
-	r.settle()
 	return r
 }
 

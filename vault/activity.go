@@ -18,7 +18,7 @@ func (v *Vault) Activity(ctx context.Context, limit int) ([]Activity, Trail, err
 	if err != nil {
 		return nil, Trail{}, err
 	}
-	list, fresh := v.listForMissed(ctx)
+	list, at, fresh := v.listForMissed(ctx)
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	c, err := v.checkTrail()
@@ -27,7 +27,7 @@ func (v *Vault) Activity(ctx context.Context, limit int) ([]Activity, Trail, err
 	}
 	out := merge(c.entries, jobs, v.c.Name, v.now())
 	if fresh {
-		v.past.missed, v.past.archives = v.missedIn(list, out), v.now()
+		v.past.missed, v.past.archives = v.missedIn(list, out), at
 	}
 	out = append(out, v.past.missed...)
 	slices.SortStableFunc(out, func(a, b Activity) int {
@@ -37,6 +37,17 @@ func (v *Vault) Activity(ctx context.Context, limit int) ([]Activity, Trail, err
 		out = out[:limit]
 	}
 	return out, c.verdict(), nil
+}
+
+// trailState tells how the audit trail stands.
+func (v *Vault) trailState() (Trail, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	c, err := v.checkTrail()
+	if err != nil {
+		return Trail{}, err
+	}
+	return c.verdict(), nil
 }
 
 // merge gives one entry for each job and each line that is none's.

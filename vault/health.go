@@ -2,6 +2,7 @@ package vault
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -60,7 +61,9 @@ func (v *Vault) facts(ctx context.Context, w *view, listErr error) (*healthFacts
 	f.idle, f.starter = v.idle(f.status)
 	f.places = v.placeHealth(ctx, w, listErr)
 	f.waiting = v.pendings()
-	f.retention = v.nextRetention(ctx, w, f.status)
+	if w == nil || !slices.ContainsFunc(w.sights, func(s sight) bool { return s.asking }) {
+		f.retention = v.nextRetention(ctx, w, f.status)
+	}
 	f.keys, f.keysErr = v.recipientNames()
 	f.askState(v)
 	f.sheet = v.sheetState(ctx)
@@ -90,10 +93,19 @@ func (v *Vault) placeHealth(ctx context.Context, w *view, listErr error) []place
 		return nil
 	}
 	type room struct{ free, total int64 }
-	rooms := askEach(ctx, v, sites, screenWait, func(ctx context.Context, s site) (room, error) {
+	var ask []site // those of which an answer is to be had
+	for i, s := range sites {
+		if w == nil || !w.sights[i].asking && !errors.Is(w.sights[i].err, errSilent) {
+			ask = append(ask, s)
+		}
+	}
+	rooms := map[int]reply[room]{}
+	for _, r := range askEach(ctx, v, ask, screenWait, func(ctx context.Context, s site) (room, error) {
 		free, total, err := capacity(ctx, s.Store)
 		return room{free, total}, err
-	})
+	}) {
+		rooms[r.n] = r
+	}
 	out := make([]placeFacts, len(sites))
 	for i, s := range sites {
 		p := placeFacts{name: s.Name, free: -1, total: -1, err: listErr}
@@ -106,10 +118,10 @@ func (v *Vault) placeHealth(ctx context.Context, w *view, listErr error) []place
 		if fault.CodeOf(listErr) == fault.NoVault {
 			p.err, p.empty = nil, true
 		}
-		if rooms[i].err == nil {
-			p.free, p.total = rooms[i].value.free, rooms[i].value.total
-		} else if p.err == nil {
-			p.err = rooms[i].err
+		if r, asked := rooms[s.n]; asked && r.err == nil {
+			p.free, p.total = r.value.free, r.value.total
+		} else if asked && p.err == nil {
+			p.err = r.err
 		}
 		if s.Store == nil {
 			p.err = s.Err
@@ -122,7 +134,7 @@ func (v *Vault) placeHealth(ctx context.Context, w *view, listErr error) []place
 // know takes in what the i-th place of a view is known to hold.
 func (p *placeFacts) know(w *view, i int) {
 	s := w.sights[i]
-	p.err = s.err
+	p.err, p.asking = s.err, s.asking
 	if s.seen == nil {
 		return
 	}
@@ -156,8 +168,8 @@ func (p *placeFacts) count(a *Archive, c Copy) {
 }
 
 // askRuns notes running jobs and the state of the audit trail.
-func (f *healthFacts) askRuns(ctx context.Context, runs Runs) {
-	jobs, err := runs.Jobs(ctx)
+func (f *healthFacts) askRuns(ctx context.Context, v *Vault) {
+	jobs, err := v.Jobs(ctx)
 	for _, j := range jobs {
 		if err == nil && j.State == JobRunning {
 			f.runningAny = true
@@ -166,7 +178,7 @@ func (f *healthFacts) askRuns(ctx context.Context, runs Runs) {
 			}
 		}
 	}
-	if _, trail, err := runs.Activity(ctx, 1); err == nil {
+	if trail, err := v.trailState(); err == nil {
 		f.trail = trail
 	}
 }

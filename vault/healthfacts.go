@@ -48,6 +48,7 @@ type healthFacts struct {
 type placeFacts struct {
 	name, url   string
 	err         error // it could not be read
+	asking      bool  // it has not answered yet
 	empty       bool  // it can be read, and there is no vault yet
 	free, total int64
 	archives    int
@@ -247,6 +248,13 @@ func (p placeFacts) health(now time.Time) PlaceHealth {
 	if !p.unread.IsZero() {
 		at := p.unread
 		h.OldestUnread = &at
+	}
+	if p.asking {
+		h.State, h.Text, h.Reachable = PlaceAsking, "asking...", false
+		if !p.listedAt.IsZero() {
+			h.Text += fmt.Sprintf("; %s ago it held %d archives", span(now.Sub(p.listedAt)), p.archives)
+		}
+		return h
 	}
 	if p.err != nil {
 		e := fault.As(p.err)

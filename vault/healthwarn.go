@@ -125,7 +125,7 @@ func nextSize(list []Archive) int64 {
 // has had its next backup. What retention will remove until then is not
 // counted on.
 func spaceWarning(p PlaceHealth, minFree int64, byName map[string][]Archive) (Explained, bool) {
-	if p.State == "x" || p.Free < 0 {
+	if p.State == "x" || p.State == PlaceAsking || p.Free < 0 {
 		return Explained{}, false
 	}
 	var need int64

@@ -33,7 +33,11 @@ func (v *Vault) vaultFile(ctx context.Context, signer *archive.Signer) (*archive
 	if err != nil {
 		return nil, err
 	}
-	replies := askEach(ctx, v, sites, screenWait, v.askFile)
+	var enough func(*archive.VaultFile) bool
+	if known := v.rememberedFile(); known != nil && signer == nil { // then one that says the same will do
+		enough = func(f *archive.VaultFile) bool { return f.ID == known.ID && slices.Equal(f.Signers, known.Signers) }
+	}
+	replies := askUntil(ctx, v, sites, screenWait, v.askFile, enough)
 	vf, err = v.chooseFile(replies)
 	if err != nil && fault.CodeOf(err) == fault.NoVault && signer != nil && firstError(replies) != nil {
 		if vf, err = v.makeVault(ctx, sites[0].Store, nil, signer); err == nil {

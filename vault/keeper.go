@@ -28,7 +28,7 @@ type DatabaseHealth struct {
 type PlaceHealth struct {
 	Name  string `json:"name"`
 	URL   string `json:"url"`
-	State string `json:"state"` // ok, ! or x
+	State string `json:"state"` // ok, ! or x; PlaceAsking only before a screen
 	Text  string `json:"text"`  // "188 of 500 GiB free", "unreachable: …"
 	Free  int64  `json:"free"`  // bytes, -1 unknown
 	Total int64  `json:"total"` // bytes, -1 unknown
@@ -40,6 +40,9 @@ type PlaceHealth struct {
 	OldestUnread *time.Time `json:"oldest_unread"`       // when the good copy was last read back, or made, of which that is longest ago
 	Explained    *Explained `json:"explained,omitempty"` // where State is not ok
 }
+
+// PlaceAsking is the state of a place that has not answered yet.
+const PlaceAsking = "~"
 
 // Health is the whole vault at one moment.
 type Health struct {
@@ -127,6 +130,9 @@ type Keeper interface {
 	// folder where a listing is remembered.
 	Listing(ctx context.Context, fresh bool) (Listing, error)
 	Health(ctx context.Context) (*Health, error)
+	// HealthSoon is Health that tells early, once, what is known by then, where
+	// a place takes long to answer.
+	HealthSoon(ctx context.Context, early func(*Health)) (*Health, error)
 	Pin(ctx context.Context, id string, pinned bool) error
 	// PlanDelete changes nothing; Delete applies the plan it was given, and
 	// refuses it when the archives have changed meanwhile.

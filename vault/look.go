@@ -14,7 +14,10 @@ import (
 type sight struct {
 	site
 	seen *remembered // nil: nothing is known
-	err  error       // why seen is not of now; nil: it is
+	err  error       // why seen is not of now; nil: it is, but for asking
+	// asking says that the place has not answered yet: seen is what is
+	// remembered of it.
+	asking bool
 }
 
 // view is the whole vault as its places show it.

@@ -10,22 +10,29 @@ import (
 	"pgvault/vault/schedule"
 )
 
-// missedEvery is how often missed backups are derived anew: that reads the
-// place.
+// missedEvery is how often missed backups are derived anew.
 const missedEvery = time.Minute
 
-// listForMissed gives the archives that missed backups are derived from;
-// false where those that were derived last still hold, or the place cannot be
-// read now.
-func (v *Vault) listForMissed(ctx context.Context) ([]Archive, bool) {
+// listForMissed gives the archives that missed backups are derived from, and
+// of when they are known; false where those that were derived last still hold,
+// or the places cannot be read now. What is remembered will do: a screen that
+// shows Activity lists the places by itself, and a place that does not answer
+// must not hold up what the others tell.
+func (v *Vault) listForMissed(ctx context.Context) ([]Archive, time.Time, bool) {
 	v.mu.Lock()
 	fresh := !v.past.archives.IsZero() && v.now().Sub(v.past.archives) < missedEvery
 	v.mu.Unlock()
 	if fresh {
-		return nil, false
+		return nil, time.Time{}, false
 	}
-	list, err := v.List(ctx)
-	return list, err == nil
+	w := v.recallAll(nil)
+	if w == nil {
+		var err error
+		if w, err = v.look(ctx, screenWait); err != nil {
+			return nil, time.Time{}, false
+		}
+	}
+	return w.archives, w.at, true
 }
 
 // missedIn gives the missed backups: the times that a database went without a

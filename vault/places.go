@@ -88,6 +88,9 @@ type reply[T any] struct {
 	err   error
 }
 
+// errUnasked is of a place whose answer was not waited for.
+var errUnasked = errors.New("its answer was not needed")
+
 // errSilent is the cause of a place's context that ends for its time.
 var errSilent = errors.New("no answer in time")
 
@@ -95,6 +98,12 @@ var errSilent = errors.New("no answer in time")
 // the others do not wait longer for one that does not, not even if it takes
 // no notice of its context.
 func askEach[T any](ctx context.Context, v *Vault, sites []site, wait time.Duration, ask func(ctx context.Context, s site) (T, error)) []reply[T] {
+	return askUntil(ctx, v, sites, wait, ask, nil)
+}
+
+// askUntil is askEach that comes back as soon as an answer is enough; nil: all
+// are wanted. Places that were still being asked then have the error errUnasked.
+func askUntil[T any](ctx context.Context, v *Vault, sites []site, wait time.Duration, ask func(ctx context.Context, s site) (T, error), enough func(T) bool) []reply[T] {
 	type answer struct {
 		i int
 		reply[T]
@@ -134,6 +143,12 @@ func askEach[T any](ctx context.Context, v *Vault, sites []site, wait time.Durat
 			out[a.i] = a.reply
 			delete(waiting, a.i)
 			v.answered(a.site, a.err)
+			if a.err == nil && enough != nil && enough(a.value) {
+				for i := range waiting {
+					out[i].err = errUnasked
+				}
+				return out
+			}
 		case <-late.C:
 			for i, done := range waiting {
 				out[i].err = silent(sites[i], limit, nil)
@@ -160,6 +175,7 @@ type slowness struct {
 	since   map[int]time.Time       // when they last failed to
 	at      map[int]<-chan struct{} // those that are still being asked: closed in the end
 	waiting time.Duration           // overrides screenWait and verbWait, for tests
+	soon    time.Duration           // overrides soonWait, for tests
 }
 
 // patience is how long a place is waited for: a little only, if it has just

@@ -37,6 +37,38 @@ func (p *RecoverPlan) archives() map[string]string {
 	return out
 }
 
+// recoverSpare is how many archives of each database a job can open beside
+// the one chosen, where that turns out to be damaged.
+const recoverSpare = 2
+
+// UnlockRecover gives for Secrets.Unlocked what opens the archives of the plan,
+// and of each database the next two: a line an archive, each a secret. With
+// them a job needs neither an identity nor a person.
+func (v *Vault) UnlockRecover(ctx context.Context, p *RecoverPlan) ([]string, error) {
+	keys, err := v.keys(p.o.Identities)
+	if err != nil {
+		return nil, err
+	}
+	defer keys.Wipe()
+	var out []string
+	for i := range p.Databases {
+		d := &p.Databases[i]
+		if d.Chosen == nil {
+			continue
+		}
+		for n, a := range append([]Archive{*d.Chosen}, d.next[:min(len(d.next), recoverSpare)]...) {
+			line, _, err := v.unlockWith(ctx, a.Database+"/"+a.ID, keys)
+			switch {
+			case err == nil:
+				out = append(out, line)
+			case n == 0 || ctx.Err() != nil:
+				return nil, err
+			}
+		}
+	}
+	return out, nil
+}
+
 // recoverWork plans anew what was ordered, and refuses where that is no
 // longer what was shown.
 func (v *Vault) recoverWork(o Order, ids Identities) work {

@@ -77,13 +77,26 @@ func TestRecoverJob(t *testing.T) {
 // TestRecoverJobPlansTheSame: what is no longer as it was shown is refused
 // before anything is made; and a row's four lines are in its JSON.
 func TestRecoverJobPlansTheSame(t *testing.T) {
-	w, older, newer, _ := recoverWorld(t)
+	w, older, newer, other := recoverWorld(t)
 	b := w.recoverBare(t)
-	o := b.recoverPlan(t, RecoverOptions{As: map[string]string{"rec_a": "rec_ka", "rec_b": "rec_kb"}}).Order(RecoverOrder{})
-	o.Recover.Archives["rec_a"] = newer
+	plan := b.recoverPlan(t, RecoverOptions{As: map[string]string{"rec_a": "rec_ka", "rec_b": "rec_kb"}})
+	o := plan.Order(RecoverOrder{})
 	v := b.vault()
+	// what the job gets opens both archives of rec_a, the one of rec_b, and no other
+	lines, err := v.UnlockRecover(t.Context(), plan)
+	if err != nil || len(lines) != 3 {
+		t.Fatalf("%d, %v", len(lines), err)
+	}
+	p, err := v.PlanRecover(t.Context(), RecoverOptions{As: o.Recover.As, Identities: Secrets{Unlocked: lines}.Identities()})
+	if err != nil || p.Refused() || p.Databases[0].Chosen.ID != older {
+		t.Errorf("%+v, %v", p, err)
+	}
+	if _, err := v.TryKeys(t.Context(), "rec_b/"+other, Secrets{Unlocked: lines[:2]}.Identities()); fault.CodeOf(err) != fault.NoKey {
+		t.Errorf("%v", err)
+	}
+	o.Recover.Archives["rec_a"] = newer
 	var told tape
-	err := v.runJob(t.Context(), o, v.actor(), nil, told.sink, v.recoverWork(o, b.ids))
+	err = v.runJob(t.Context(), o, v.actor(), nil, told.sink, v.recoverWork(o, b.ids))
 	if fault.CodeOf(err) != fault.Refused || !strings.Contains(err.Error(), older) {
 		t.Errorf("%v", err)
 	}

@@ -192,3 +192,22 @@ func TestNoProofWithoutArchive(t *testing.T) {
 		t.Errorf("%+v", all[Notice](p))
 	}
 }
+
+// TestToldProofIsDeleted: it goes with the copy that it lies beside.
+func TestToldProofIsDeleted(t *testing.T) {
+	w, a := toldWorld(t, "told_gone")
+	w.verify(a.ID, ProofReadable).ok(t)
+	w.backup(BackupOptions{Database: "told_gone"}).ok(t)
+	_, disk := w.toldIn("disk", a)
+	if _, second := w.toldIn("second", a); disk+second != 2 { // the self-check to second; this one to where it was not read
+		t.Fatalf("%d and %d told", disk, second)
+	}
+	if _, err := w.delete(a.ID, ""); err != nil {
+		t.Fatal(err)
+	}
+	for _, place := range []string{"disk", "second"} {
+		if left, _ := filepath.Glob(filepath.Join(w.placeDir(place), "main", "told_gone", a.ID, "*")); len(left) > 0 {
+			t.Errorf("left in %s: %v", place, left)
+		}
+	}
+}
