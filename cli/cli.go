@@ -74,6 +74,9 @@ type program struct {
 	identities []string
 	texts      []string // of identity files, where root has become another user
 
+	onScreen bool        // the screen is opened, so that the configuration may be edited
+	keeper   *confKeeper // saves it, where this process may not
+
 	kind vault.Kind // of the run that was asked for, if any
 	told bool       // a run began to tell its events
 }
@@ -171,6 +174,7 @@ func (p *program) bare(cmd *cobra.Command) error {
 		fmt.Fprintln(p.stderr, "\nverbs: backup list show verify restore switch recover dump import copy job status retention pin delete unlock key recovery-sheet alert timer init config demo; pgvault help VERB tells more")
 		return err
 	}
+	p.onScreen = true
 	if first {
 		return p.begin(cmd.Context(), path, draft)
 	}
@@ -199,11 +203,15 @@ func (p *program) show(ctx context.Context, s *session) error {
 			return err
 		}
 		s.vault.ActAs("tui")
+		desk := &setup.Desk{Path: path, Vault: s.vault, Program: setup.Program{Version: Version, StateDir: config.StateDir(s.conf.File), Theme: theme, Mouse: s.conf.UI.Mouse, Starts: p.starter(s.conf)}}
+		if p.keeper != nil {
+			desk.Replace = p.keeper.replace
+		}
 		err = p.screen(ctx, s.vault, ScreenOptions{
 			Theme: theme, ASCII: s.conf.UI.ASCII || !utf8Locale(), Mouse: s.conf.UI.Mouse,
 			UTC: s.conf.UI.Times == "utc", ReadOnly: p.readOnly, SlowLine: os.Getenv("SSH_TTY") != "", Identity: p.identities,
 			Command: p.anywhere,
-			Setup:   &setup.Desk{Path: path, Vault: s.vault, Program: setup.Program{Version: Version, StateDir: config.StateDir(s.conf.File), Theme: theme, Mouse: s.conf.UI.Mouse, Starts: p.starter(s.conf)}},
+			Setup:   desk,
 			AtSetup: !first, Say: say, Again: &again,
 		})
 		if err != nil || again == "" {

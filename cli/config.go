@@ -48,7 +48,7 @@ func (p *program) configCmd() *cobra.Command {
 			return err
 		},
 	}
-	cmd.AddCommand(check, show)
+	cmd.AddCommand(check, show, p.configKeepCmd())
 	return cmd
 }
 

@@ -45,6 +45,9 @@ func (p *program) open() (*session, error) {
 	if err != nil {
 		return nil, err
 	}
+	if p.onScreen {
+		p.keepConfig(conf.File, config.StateDir(conf.File))
+	}
 	if err := p.becomeOwner(config.StateDir(conf.File)); err != nil {
 		return nil, err
 	}

@@ -30,6 +30,22 @@ var ErrChanged = errors.New("the file was changed meanwhile")
 // ErrChanged. Mode and owner stay. Whoever reads the file sees the old text or
 // the new one, never a part; after a crash, too.
 func Replace(path, digest string, data []byte) error {
+	return replace(path, digest, data, nil)
+}
+
+// Owner is whose a file is to be.
+type Owner struct {
+	UID, GID int
+	Mode     fs.FileMode
+}
+
+// ReplaceFor is Replace with the owner and mode that the new file is to have,
+// whatever the old one's were.
+func ReplaceFor(path, digest string, data []byte, o Owner) error {
+	return replace(path, digest, data, &o)
+}
+
+func replace(path, digest string, data []byte, own *Owner) error {
 	real, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return storeFault(path, err)
@@ -43,14 +59,17 @@ func Replace(path, digest string, data []byte) error {
 		return storeFault(path, err)
 	}
 	defer unlock()
-	temp, err := writeTemp(real, data, st.Mode().Perm())
+	if own == nil {
+		was := st.Sys().(*syscall.Stat_t)
+		own = &Owner{int(was.Uid), int(was.Gid), st.Mode().Perm()}
+	}
+	temp, err := writeTemp(real, data, own.Mode)
 	if err != nil {
 		return storeFault(path, err)
 	}
 	defer os.Remove(temp)
-	owner := st.Sys().(*syscall.Stat_t)
-	if int(owner.Uid) != os.Geteuid() || int(owner.Gid) != os.Getegid() {
-		if err := os.Chown(temp, int(owner.Uid), int(owner.Gid)); err != nil {
+	if own.UID != os.Geteuid() || own.GID != os.Getegid() {
+		if err := os.Chown(temp, own.UID, own.GID); err != nil {
 			return storeFault(path, err)
 		}
 	}

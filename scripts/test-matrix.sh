@@ -19,7 +19,7 @@ fi
 
 majors=("$@")
 [ $# -gt 0 ] || majors=(13 17 18)
-versions='Matrix|Switch(AndUndo|Believes|Killed|Fails)|IntoSchema|^TestTables|Partitions|RolesAs|Globals|^TestRecover|^TestPlan|Unmade|Unfit|GoneExt'
+versions='Matrix|Switch(AndUndo|Believes|Killed|Fails)|IntoSchema|^TestTables|Partitions|RolesAs|Globals|^TestRecover|^TestPlan|Unmade|UnfitSetting|GoneExt'
 chain=() # MAJOR:FOLDER of the programs
 for bin in /usr/lib/postgresql/*/bin; do
 	if [ -x "$bin/postgres" ]; then

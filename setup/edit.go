@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"pgvault/config"
 	"pgvault/fault"
 	"pgvault/vault"
@@ -20,6 +22,9 @@ type Desk struct {
 	Path    string // the configuration file, absolute
 	Vault   vault.Desk
 	Program Program
+	// Replace is config.Replace by somebody who may write the file where this
+	// process may not; nil: this process does it.
+	Replace func(path, digest string, data []byte) error
 }
 
 // Access tells whether the person may change the configuration.
@@ -66,6 +71,10 @@ func (d *Desk) Begin() (*Edit, error) {
 	}
 	if d.Path == "" {
 		return nil, &fault.Error{Op: "set-up", What: "there is no configuration file", Why: "the environment alone counts", Left: "nothing was changed", Do: "make one: pgvault init", Code: fault.NoVault}
+	}
+	if d.Replace == nil && unix.Access(filepath.Dir(d.Path), unix.W_OK) != nil {
+		return nil, &fault.Error{Op: "set-up", What: "nothing that is edited here could be saved", Why: "this user may not write in " + filepath.Dir(d.Path), Left: "nothing was changed",
+			Do: "open the screen as root: sudo pgvault; or edit the file as its owner", Code: fault.Refused}
 	}
 	old, err := os.ReadFile(d.Path)
 	if err != nil {
@@ -117,7 +126,13 @@ func (e *Edit) Editor(table string) *exec.Cmd {
 			args = append(args, fmt.Sprintf("+%d", e.line(table)))
 		}
 	}
-	return exec.Command("/bin/sh", append(args, e.Copy)...)
+	c := exec.Command("/bin/sh", append(args, e.Copy)...)
+	if e.d.Replace != nil {
+		// It runs as the vault's owner, whose home is no place for what an editor
+		// remembers of a file: that goes with the copy.
+		c.Env = append(os.Environ(), "HOME="+e.dir)
+	}
+	return c
 }
 
 // line is where a table begins in the copy, 1 where it is not.
@@ -290,7 +305,11 @@ func (e *Edit) Save(ctx context.Context, r *Review, typed string) error {
 	if err := Allowed(e.d.Access()); err != nil {
 		return err
 	}
-	if err := config.Replace(e.d.Path, config.Digest(e.old), r.text); err != nil {
+	replace := config.Replace
+	if e.d.Replace != nil {
+		replace = e.d.Replace
+	}
+	if err := replace(e.d.Path, config.Digest(e.old), r.text); err != nil {
 		return err
 	}
 	if a, found := e.d.Vault.(Auditor); found {

@@ -35,6 +35,7 @@ type engine struct {
 	wait  time.Duration // least time between two batches of a job's events
 	poll  time.Duration // between two looks at the jobs
 	now   func() time.Time
+	frame time.Duration // that the first frame is given before the places are asked
 
 	pending int // questions whose answer has not come; only Update touches it
 }

@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
-	"github.com/charmbracelet/x/ansi"
 )
 
 // Commands of a filter line.
@@ -86,7 +85,7 @@ func (f *filterBox) line(e env, idle, right string) block {
 	if e.w < 50 {
 		right, _, _ = strings.Cut(right, ",")
 	}
-	room := max(e.w-ansi.StringWidth(right)-5, 8)
+	room := max(e.w-textWidth(right)-5, 8)
 	if !f.active() {
 		return block{lines: []string{spread(idle, right, e.w-1)}}
 	}

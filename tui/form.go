@@ -6,20 +6,19 @@ import (
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
-	"github.com/charmbracelet/x/ansi"
 
 	"pgvault/vault"
 )
 
 // field is a text field with its label in front.
 func field(e env, label string, in *input, focus bool) (line string, cx int) {
-	room := max(e.w-ansi.StringWidth(label)-8, 4)
+	room := max(e.w-textWidth(label)-8, 4)
 	text, at := in.view(e.th, room)
 	if focus {
 		label = e.th.bold(label)
 	}
 	line = " " + label + "  [ " + text + " ]"
-	return line, ansi.StringWidth(label) + 5 + at
+	return line, textWidth(label) + 5 + at
 }
 
 // pathList is several paths in one field, as in PATH.

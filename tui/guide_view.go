@@ -5,8 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/charmbracelet/x/ansi"
-
 	"pgvault/fault"
 	"pgvault/guide"
 )
@@ -45,7 +43,7 @@ func (p *guidePage) view(e env) block {
 	s.gap()
 	labelW := 0
 	for _, f := range fields {
-		labelW = max(labelW, ansi.StringWidth(e.th.text(f.Label)))
+		labelW = max(labelW, textWidth(e.th.text(f.Label)))
 	}
 	for i, f := range fields {
 		p.drawField(s, f, i, min(labelW, e.w/3))
@@ -131,9 +129,9 @@ func (p *guidePage) trail(e env) []string {
 	}
 	long := " " + title + "  " + strings.Join(plain, " > ")
 	switch {
-	case ansi.StringWidth(long)+len(count)+1 <= e.w:
+	case textWidth(long)+len(count)+1 <= e.w:
 		return []string{spread(" "+e.th.bold(title)+"  "+strings.Join(shown, " > "), count, e.w), ""}
-	case ansi.StringWidth(long) <= e.w && e.h >= 12:
+	case textWidth(long) <= e.w && e.h >= 12:
 		return []string{" " + e.th.bold(title) + "  " + strings.Join(shown, " > "), spread("", count, e.w)}
 	}
 	if line := p.shortTrail(e, title, crumbs, place, e.w-len(count)-1); line != "" {
@@ -226,7 +224,7 @@ func (p *guidePage) drawOptions(s *sheet, f *guide.Field, field int, label strin
 	from := window(now-room/2, now, len(opts), room)
 	nameW := 0
 	for _, o := range opts[from:min(from+room, len(opts))] {
-		nameW = max(nameW, ansi.StringWidth(e.th.text(o.Label)))
+		nameW = max(nameW, textWidth(e.th.text(o.Label)))
 	}
 	nameW = min(nameW, max(e.w-8, 8))
 	for n := from; n < min(from+room, len(opts)); n++ {
@@ -274,7 +272,7 @@ func (p *guidePage) drawText(s *sheet, f *guide.Field, field int, label string, 
 			}
 		})
 		shown := in.view(e.th, said.Text)
-		at = min(ansi.StringWidth(shown), room-1)
+		at = min(textWidth(shown), room-1)
 		text = padRight(cutEnd(shown, room), room)
 		if said.State != "x" && said.State != "!" { // the field itself says it
 			said = guide.Line{}
@@ -319,9 +317,9 @@ func stateLine(e env, label string, l guide.Line, labelW int) []string {
 		word = padRight(word, 2) + "  "
 	}
 	if e.w < 40 {
-		labelW = min(labelW, ansi.StringWidth(label))
+		labelW = min(labelW, textWidth(label))
 	}
-	indent := labelW + 2 + ansi.StringWidth(word)
+	indent := labelW + 2 + textWidth(word)
 	var out []string
 	for i, line := range wrapAt(text, max(e.w-indent-1, 8)) {
 		if i == 0 {

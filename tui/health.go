@@ -115,14 +115,34 @@ func (s *health) choose(items []healthRow, i int) {
 // newest gives the newest archive of a database; good tells whether only a
 // good one counts.
 func newest(list []vault.Archive, database string, good bool) (vault.Archive, bool) {
-	var out vault.Archive
-	found := false
-	for _, a := range list {
-		if a.Database == database && (!good || a.State == "good") && (!found || a.Started.After(out.Started)) {
-			out, found = a, true
+	var out *vault.Archive
+	for i := range list {
+		a := &list[i]
+		if a.Database == database && (!good || a.State == "good") && (out == nil || a.Started.After(out.Started)) {
+			out = a
 		}
 	}
-	return out, found
+	if out == nil {
+		return vault.Archive{}, false
+	}
+	return *out, true
+}
+
+// hasGood tells whether a database has a good archive. Each key asks it: the
+// list is read through once.
+func (k *known) hasGood(database string) bool {
+	if len(k.list) == 0 {
+		return false
+	}
+	if k.goodIn != &k.list[0] {
+		k.goodIn, k.good = &k.list[0], map[string]bool{}
+		for i := range k.list {
+			if k.list[i].State == "good" {
+				k.good[k.list[i].Database] = true
+			}
+		}
+	}
+	return k.good[database]
 }
 
 // lastJob gives the newest job about a database.
@@ -145,7 +165,7 @@ func (s *health) keys(e env) keymap {
 		none = "no database is selected"
 	}
 	archive, log := none, none
-	if _, ok := newest(e.know.list, r.Database, true); none == "" && !ok {
+	if none == "" && !e.know.hasGood(r.Database) {
 		archive = "it has no good archive yet: b makes one"
 	}
 	if _, ok := lastJob(e.know.jobs, r.Database); none == "" && !ok {

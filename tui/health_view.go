@@ -6,8 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/charmbracelet/x/ansi"
-
 	"pgvault/fault"
 	"pgvault/vault"
 )
@@ -54,7 +52,7 @@ func healthColumns(e env, short bool) []column {
 func healthWidths(e env, cells [][]string) (cols []column, widths []int) {
 	names := 0
 	for _, c := range cells {
-		if n := ansi.StringWidth(c[0]); n <= 20 {
+		if n := textWidth(c[0]); n <= 20 {
 			names = max(names, n)
 		}
 	}

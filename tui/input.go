@@ -5,7 +5,6 @@ import (
 	"unicode"
 
 	tea "charm.land/bubbletea/v2"
-	"github.com/charmbracelet/x/ansi"
 )
 
 // input is a one-line text field.
@@ -111,13 +110,13 @@ func (i *input) view(th theme, w int) (string, int) {
 	for _, r := range i.r[from:] {
 		b.WriteString(cells(r))
 	}
-	return padRight(ansi.Truncate(b.String(), w, ""), w), width(i.r[from:i.at], cells)
+	return padRight(truncate(b.String(), w, ""), w), width(i.r[from:i.at], cells)
 }
 
 func width(rs []rune, cells func(rune) string) int {
 	n := 0
 	for _, r := range rs {
-		n += ansi.StringWidth(cells(r))
+		n += textWidth(cells(r))
 	}
 	return n
 }

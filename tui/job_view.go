@@ -5,8 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/charmbracelet/x/ansi"
-
 	"pgvault/vault"
 )
 
@@ -67,11 +65,11 @@ func jobTitle(e env, j *job) string {
 	}
 	if j.ref != "" {
 		long := "job " + e.th.text(jobShort(j.ref)) + ", " + right
-		if ansi.StringWidth(left)+ansi.StringWidth(long)+2 <= e.w {
+		if textWidth(left)+textWidth(long)+2 <= e.w {
 			right = long
 		}
 	}
-	if ansi.StringWidth(left)+ansi.StringWidth(right)+2 > e.w {
+	if textWidth(left)+textWidth(right)+2 > e.w {
 		right = took
 	}
 	return spread(left, right, e.w-1)
@@ -96,7 +94,7 @@ func phaseLines(e env, j *job) []string {
 		if i < len(j.stages)-1 {
 			shown += " >"
 		}
-		if line != "" && ansi.StringWidth(line)+1+ansi.StringWidth(shown) > e.w {
+		if line != "" && textWidth(line)+1+textWidth(shown) > e.w {
 			lines, line = append(lines, line), ""
 		}
 		line += " " + shown
@@ -121,7 +119,7 @@ func barLine(e env, j *job) string {
 	} else {
 		right += "  " + elapsed(e.now.Sub(j.stageStart)) + " in this phase"
 	}
-	w := min(e.w-ansi.StringWidth(name)-ansi.StringWidth(right)-5, 60)
+	w := min(e.w-textWidth(name)-textWidth(right)-5, 60)
 	if w < 6 {
 		return " " + name + " " + e.th.bold(right)
 	}
@@ -177,7 +175,7 @@ func flow(parts []string, indent string, w int) []string {
 	var out []string
 	line := ""
 	for _, p := range parts {
-		if line != "" && ansi.StringWidth(indent+line+"   "+p) > w {
+		if line != "" && textWidth(indent+line+"   "+p) > w {
 			out, line = append(out, indent+line), ""
 		}
 		if line != "" {

@@ -3,8 +3,6 @@ package tui
 import (
 	"slices"
 	"strings"
-
-	"github.com/charmbracelet/x/ansi"
 )
 
 // command names one thing that can be done; keys, help and mouse lead to it.
@@ -130,7 +128,7 @@ func (k keymap) line(th theme, w int) (string, []hint) {
 			if i > 0 {
 				n += 2
 			}
-			n += ansi.StringWidth(b.show + " " + b.name)
+			n += textWidth(b.show + " " + b.name)
 		}
 		return n
 	}
@@ -155,12 +153,12 @@ func (k keymap) line(th theme, w int) (string, []hint) {
 			x += 2
 		}
 		p := piece{s.show, s.name}
-		n := ansi.StringWidth(p.show + " " + p.name)
+		n := textWidth(p.show + " " + p.name)
 		hints = append(hints, hint{x, x + n, s.cmd})
 		b.WriteString(th.bold(p.show) + " " + p.name)
 		x += n
 	}
-	return ansi.Truncate(b.String(), w, ""), hints
+	return truncate(b.String(), w, ""), hints
 }
 
 // moveKeys are the keys of every list.

@@ -6,24 +6,70 @@ import (
 	"github.com/charmbracelet/x/ansi"
 )
 
+// textWidth is how many cells s takes.
+func textWidth(s string) int {
+	if n, ok := simpleWidth(s); ok {
+		return n
+	}
+	return ansi.StringWidth(s)
+}
+
+// simpleWidth measures what nearly everything here is made of, without looking
+// for characters of several runes: printable ASCII, lines and blocks, and
+// sequences for colours. ok is false where there is anything else.
+func simpleWidth(s string) (n int, ok bool) {
+	for i := 0; i < len(s); {
+		switch c := s[i]; {
+		case c >= 0x20 && c < 0x7f:
+			i++
+			n++
+		case c == 0xe2 && i+2 < len(s) && (s[i+1] == 0x94 || s[i+1] == 0x95 || s[i+1] == 0x96): // U+2500 to U+25BF
+			i += 3
+			n++
+		case c == 0x1b && i+1 < len(s) && s[i+1] == '[':
+			for i += 2; i < len(s) && (s[i] >= '0' && s[i] <= '9' || s[i] == ';'); i++ {
+			}
+			if i == len(s) || s[i] != 'm' {
+				return 0, false
+			}
+			i++
+		default:
+			return 0, false
+		}
+	}
+	return n, true
+}
+
+// truncate cuts s to w cells, tail among them. No text takes more cells than
+// bytes.
+func truncate(s string, w int, tail string) string {
+	if len(s) <= w {
+		return s
+	}
+	if n, ok := simpleWidth(s); ok && n <= w {
+		return s
+	}
+	return ansi.Truncate(s, w, tail)
+}
+
 // cutEnd cuts s to w cells, with ".." where something was cut.
 func cutEnd(s string, w int) string {
 	if w <= 0 {
 		return ""
 	}
-	if ansi.StringWidth(s) <= w {
+	if textWidth(s) <= w {
 		return s
 	}
 	if w < 4 {
-		return ansi.Truncate(s, w, "")
+		return truncate(s, w, "")
 	}
-	return ansi.Truncate(s, w, "..")
+	return truncate(s, w, "..")
 }
 
 // cutMiddle cuts plain s to w cells, keeping its start and its end: names
 // often differ only at the end. s must not hold escape sequences.
 func cutMiddle(s string, w int) string {
-	sw := ansi.StringWidth(s)
+	sw := textWidth(s)
 	if w <= 0 {
 		return ""
 	}
@@ -31,28 +77,28 @@ func cutMiddle(s string, w int) string {
 		return s
 	}
 	if w < 6 {
-		return ansi.Truncate(s, w, "")
+		return truncate(s, w, "")
 	}
 	tail := (w - 2) / 2
 	head := w - 2 - tail
 	right := ansi.TruncateLeft(s, sw-tail, "")
-	if ansi.StringWidth(right) > tail { // a wide character straddles the cut
+	if textWidth(right) > tail { // a wide character straddles the cut
 		right = ansi.TruncateLeft(s, sw-tail+1, "")
 	}
-	return ansi.Truncate(s, head, "") + ".." + right
+	return truncate(s, head, "") + ".." + right
 }
 
 // padRight fills s with spaces to w cells.
 func padRight(s string, w int) string {
-	return s + strings.Repeat(" ", max(w-ansi.StringWidth(s), 0))
+	return s + strings.Repeat(" ", max(w-textWidth(s), 0))
 }
 
 // spread puts left at the start and right at the end of w cells; right gives
 // way where both do not fit.
 func spread(left, right string, w int) string {
-	lw, rw := ansi.StringWidth(left), ansi.StringWidth(right)
+	lw, rw := textWidth(left), textWidth(right)
 	if right == "" || lw+rw+1 > w {
-		return ansi.Truncate(left, w, "")
+		return truncate(left, w, "")
 	}
 	return left + strings.Repeat(" ", w-lw-rw) + right
 }
@@ -67,7 +113,7 @@ func wrapAt(s string, w int) []string {
 	for _, l := range strings.Split(s, "\n") {
 		line, at := "", 0
 		for i, word := range strings.Split(l, " ") {
-			n := ansi.StringWidth(word)
+			n := textWidth(word)
 			switch {
 			case i == 0:
 			case at+1+n <= w:
@@ -77,10 +123,10 @@ func wrapAt(s string, w int) []string {
 				line, at = "", 0
 			}
 			for n > w && w > 1 { // one cell holds no wide character
-				piece := ansi.Truncate(word, w, "")
+				piece := truncate(word, w, "")
 				out = append(out, piece)
-				word = ansi.TruncateLeft(word, ansi.StringWidth(piece), "")
-				n = ansi.StringWidth(word)
+				word = ansi.TruncateLeft(word, textWidth(piece), "")
+				n = textWidth(word)
 			}
 			line, at = line+word, at+n
 		}
@@ -135,15 +181,15 @@ type column struct {
 func tableWidths(cols []column, rows [][]string, w int) []int {
 	widths := make([]int, len(cols))
 	for i, c := range cols {
-		widths[i] = max(c.min, ansi.StringWidth(c.title))
+		widths[i] = max(c.min, textWidth(c.title))
 		if c.rest {
 			continue
 		}
 		for _, r := range rows {
-			widths[i] = max(widths[i], ansi.StringWidth(r[i]))
+			widths[i] = max(widths[i], textWidth(r[i]))
 		}
 		if c.max > 0 {
-			widths[i] = min(widths[i], max(c.max, ansi.StringWidth(c.title)))
+			widths[i] = min(widths[i], max(c.max, textWidth(c.title)))
 		}
 	}
 	for need(widths) > w {
@@ -231,7 +277,7 @@ func tableRow(cols []column, widths []int, cells []string, marker string) string
 		} else {
 			s = cutEnd(s, w)
 		}
-		gap := strings.Repeat(" ", max(w-ansi.StringWidth(s), 0))
+		gap := strings.Repeat(" ", max(w-textWidth(s), 0))
 		if c.style != nil {
 			s = c.style(s)
 		}

@@ -108,14 +108,15 @@ func (m *model) top() screen {
 	return m.page()
 }
 
-// Init asks for what is remembered and starts the clocks. The place and the
+// Init asks for what is remembered and starts the clocks. Activity, which the
+// first frame does not show, comes a moment later. The place and the
 // server are asked when that has come: see gotList.
 func (m *model) Init() tea.Cmd {
 	m.readList.begin()
 	m.readHealth.begin()
 	m.readActivity.begin()
 	m.stir()
-	cmds := []tea.Cmd{m.g.list(false), m.g.jobs(true), m.g.activity(), m.tick()}
+	cmds := []tea.Cmd{m.g.list(false), m.g.jobs(true), m.g.later(2*m.g.frame, []tea.Cmd{m.g.activity()}), m.tick()}
 	if m.th.asks {
 		cmds = append(cmds, tea.RequestBackgroundColor)
 	}

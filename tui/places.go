@@ -3,8 +3,6 @@ package tui
 import (
 	"fmt"
 
-	"github.com/charmbracelet/x/ansi"
-
 	"pgvault/fault"
 	"pgvault/vault"
 )
@@ -34,7 +32,7 @@ func placeLines(e env, p vault.Progress) []string {
 		if s.Archives > 1 {
 			line += fmt.Sprintf("   %d of %d", s.ArchivesDone, s.Archives)
 		}
-		out = append(out, ansi.Truncate(line, e.w, ""))
+		out = append(out, truncate(line, e.w, ""))
 	}
 	return out
 }

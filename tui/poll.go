@@ -21,6 +21,8 @@ type known struct {
 	listed  bool
 	listOld bool // the list is the remembered one; the place was not asked yet
 	listErr error
+	good    map[string]bool // databases with a good archive
+	goodIn  *vault.Archive  // the first of the list that good was made of
 
 	jobs    []vault.Job
 	seen    bool // the jobs came once
@@ -142,14 +144,14 @@ func (m *model) gotList(msg listMsg) tea.Cmd {
 		cmds = append(cmds, m.refreshActivity())
 	}
 	if !msg.fresh && msg.old {
-		cmds = []tea.Cmd{m.g.later(firstFrame, cmds)}
+		cmds = []tea.Cmd{m.g.later(m.g.frame, cmds)}
 	}
 	return tea.Batch(cmds...)
 }
 
 // firstFrame is how long the first frame, with what is remembered, may take
 // to be drawn.
-const firstFrame = 3 * time.Second / framesPerSecond
+const firstFrame = 3 * time.Second / slowFrames
 
 func (m *model) gotHealth(msg healthMsg) tea.Cmd {
 	m.know.healthErr = msg.err

@@ -219,3 +219,24 @@ func TestWrapBreaksAtSpacesOnly(t *testing.T) {
 		}
 	}
 }
+
+func TestTextWidthIsThatOfTheTerminal(t *testing.T) {
+	th := theme{}
+	for _, s := range []string{
+		"", "plain ~ text", th.rule(80), th.bar(10, 0.5), th.bad("x FAILED") + " " + th.inverse("[PROD]"), "データ", "e\u0301", "\x1b[2J", "\x1b[", "\x1b[31", "a\tb", "\u25aa\ufe0f", "─\u0301", "\xe2\x94", "é", "🙂",
+	} {
+		if got, want := textWidth(s), ansi.StringWidth(s); got != want {
+			t.Errorf("%q: %d cells, not %d", s, got, want)
+		}
+		for _, w := range []int{0, 1, 2, 3, 5, 10, 100} {
+			if got, want := truncate(s, w, ".."), ansi.Truncate(s, w, ".."); got != want {
+				t.Errorf("%q at %d: %q, not %q", s, w, got, want)
+			}
+		}
+	}
+	for r := rune(0x2500); r < 0x25c0; r++ {
+		if ansi.StringWidth(string(r)) != textWidth(string(r)) {
+			t.Errorf("%U", r)
+		}
+	}
+}

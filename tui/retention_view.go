@@ -6,8 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/charmbracelet/x/ansi"
-
 	"pgvault/config"
 	"pgvault/fault"
 	"pgvault/vault"
@@ -66,7 +64,7 @@ func (s *retentionPage) title(e env) string {
 	if s.database != "" {
 		name = fmt.Sprintf("%s (%d of %d)", e.th.text(s.database), slices.Index(s.names, s.database)+1, len(s.names))
 	}
-	left += cutMiddle(name, max(e.w-ansi.StringWidth(left)-1, 4))
+	left += cutMiddle(name, max(e.w-textWidth(left)-1, 4))
 	right := ""
 	switch {
 	case !s.ready():
@@ -106,7 +104,7 @@ func (s *retentionPage) fields(e env) []string {
 	line := " "
 	for i := range ruleNames {
 		f := one(i)
-		if line != " " && ansi.StringWidth(line+f) >= e.w {
+		if line != " " && textWidth(line+f) >= e.w {
 			out, line = append(out, line), " "
 		}
 		line += f + "  "

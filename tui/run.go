@@ -7,7 +7,9 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime/debug"
 	"strings"
+	"sync"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -18,9 +20,13 @@ import (
 )
 
 // framesPerSecond bounds how often the terminal is written to. A key waits for
-// the next frame, and is to be answered within 16 ms; where nothing changes,
-// nothing is written, but looking takes 2 to 4 % of a processor at this rate.
-const framesPerSecond = 90
+// the next frame, 4 ms on average, and is to be answered within 16 ms; where
+// nothing changes, nothing is written. slowFrames is for a line that brings a
+// key and its answer later than that anyway.
+const (
+	framesPerSecond = 120
+	slowFrames      = 60
+)
 
 // Options say how the screen looks and what it may do. Whether a terminal is
 // there at all, and what LC_ALL and SSH_TTY say, is for the caller
@@ -78,11 +84,16 @@ func Run(ctx context.Context, v Vault, o Options) error {
 		o.Host, _ = os.Hostname() // an unknown name leaves its place empty
 	}
 	o.idle, o.panicKey = idleSignal(), os.Getenv("PGVAULT_TEST_PANIC")
+	defer quickStart()()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	g := &engine{ctx: ctx, vault: v, wait: interval(o.SlowLine), poll: pollEvery(o.SlowLine), now: o.Now}
+	g := &engine{ctx: ctx, vault: v, wait: interval(o.SlowLine), poll: pollEvery(o.SlowLine), now: o.Now, frame: firstFrame}
 	m := newModel(g, o)
-	opts := []tea.ProgramOption{tea.WithContext(ctx), tea.WithOutput(o.Out), tea.WithFPS(framesPerSecond), tea.WithWindowSize(80, 24)}
+	frames := framesPerSecond
+	if o.SlowLine {
+		frames = slowFrames
+	}
+	opts := []tea.ProgramOption{tea.WithContext(ctx), tea.WithOutput(o.Out), tea.WithFPS(frames), tea.WithWindowSize(80, 24)}
 	if o.In != nil {
 		opts = append(opts, tea.WithInput(o.In))
 	}
@@ -100,6 +111,16 @@ func Run(ctx context.Context, v Vault, o Options) error {
 		fmt.Fprintln(o.Out, bye)
 	}
 	return outcome(err, m.broken)
+}
+
+// quickStart lets the first second collect garbage less often: before the first
+// frame a listing of thousands of archives is read in. What it gives undoes
+// that, if it is not over yet.
+func quickStart() (end func()) {
+	was := debug.SetGCPercent(400)
+	end = sync.OnceFunc(func() { debug.SetGCPercent(was) })
+	time.AfterFunc(time.Second, end)
+	return end
 }
 
 // outcome turns what the program loop returned into an error that a person

@@ -33,9 +33,9 @@ func (e env) busy() string {
 
 // current gives an archive as the newest listing knows it.
 func (e env) current(a vault.Archive) vault.Archive {
-	for _, b := range e.know.list {
-		if b.ID == a.ID {
-			return b
+	for i := range e.know.list {
+		if e.know.list[i].ID == a.ID {
+			return e.know.list[i]
 		}
 	}
 	return a

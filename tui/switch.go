@@ -4,7 +4,6 @@ import (
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
-	"github.com/charmbracelet/x/ansi"
 
 	"pgvault/vault"
 )
@@ -211,10 +210,10 @@ func (s *switchPage) view(e env) block {
 		if s.want.mode != modeSwitch {
 			label = " type the name of the database"
 		}
-		if ansi.StringWidth(label)+24 > e.w {
+		if textWidth(label)+24 > e.w {
 			label = " type " + e.th.text(s.want.database)
 		}
-		if ansi.StringWidth(label)+14 > e.w {
+		if textWidth(label)+14 > e.w {
 			label = " its name"
 		}
 		line, cx := field(e, label, &s.in, true)

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/charmbracelet/x/ansi"
-
 	"pgvault/fault"
 	"pgvault/vault"
 )
@@ -22,7 +20,7 @@ func (s *switchPage) heading(e env) []string {
 		title, text = "BACK", "a switch that was broken off is taken back"
 	}
 	line := " " + e.th.bold(title) + "  " + text
-	if ansi.StringWidth(line) > e.w {
+	if textWidth(line) > e.w {
 		line = " " + e.th.bold(title) + "  " + e.th.text(s.want.database)
 	}
 	if e.h < 14 {
@@ -81,7 +79,7 @@ func switchNames(e env, p *vault.SwitchPlan) []string {
 	nameW := 0
 	for _, d := range sides {
 		for _, n := range []string{d.Name, d.After} {
-			nameW = max(nameW, ansi.StringWidth(e.th.text(n)))
+			nameW = max(nameW, textWidth(e.th.text(n)))
 		}
 	}
 	if nameW = min(nameW, e.w/2); e.w < 60 {

@@ -109,13 +109,13 @@ func (t theme) rule(w int) string {
 // titled is a rule with a text in it near the left, and one near the right
 // end where both fit.
 func (t theme) titled(w int, left, right string) string {
-	lw, rw := ansi.StringWidth(left), ansi.StringWidth(right)
+	lw, rw := textWidth(left), textWidth(right)
 	switch {
 	case left == "" && right == "":
 		return t.rule(w)
 	case right == "" || lw+rw+9 > w:
 		left = cutEnd(left, w-4)
-		return t.rule(2) + " " + t.bold(left) + " " + t.rule(w-4-ansi.StringWidth(left))
+		return t.rule(2) + " " + t.bold(left) + " " + t.rule(w-4-textWidth(left))
 	}
 	return t.rule(2) + " " + t.bold(left) + " " + t.rule(w-lw-rw-7) + " " + right + " " + t.rule(1)
 }

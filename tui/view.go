@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
-	"github.com/charmbracelet/x/ansi"
 
 	"pgvault/vault"
 )
@@ -37,7 +36,7 @@ func (m *model) footLines() int {
 
 // View draws the screen: exactly h lines of at most w cells.
 func (m *model) View() tea.View {
-	e := m.env()
+	e, keys := m.env(), m.keymap()
 	var lines []string
 	n := m.headLines()
 	if n > 0 {
@@ -49,7 +48,7 @@ func (m *model) View() tea.View {
 		lines = append(lines, "") // there is no place to go to yet
 	case n > 1:
 		m.tabsLine = 1
-		lines = append(lines, m.tabLine())
+		lines = append(lines, m.tabLine(keys))
 	}
 	if n > 2 {
 		lines = append(lines, m.th.rule(m.w))
@@ -70,12 +69,12 @@ func (m *model) View() tea.View {
 	}
 	if m.footLines() > 0 {
 		var foot string
-		foot, m.hints = m.keymap().line(m.th, m.w)
+		foot, m.hints = keys.line(m.th, m.w)
 		lines = append(lines, foot)
 	}
 	lines = fill(lines, m.h)
 	for i, l := range lines {
-		lines[i] = ansi.Truncate(l, m.w, "")
+		lines[i] = truncate(l, m.w, "")
 	}
 	v := tea.NewView(strings.Join(lines, "\n"))
 	v.AltScreen = true
@@ -121,23 +120,23 @@ func (m *model) taskbar() *tea.ProgressBar {
 
 // tabLine names the places, the one shown in brackets. When narrow the gaps
 // go first, then the words of the others.
-func (m *model) tabLine() string {
+func (m *model) tabLine(keys keymap) string {
 	line := ""
 	for _, form := range []struct {
 		gap   string
 		words bool
 	}{{"  ", true}, {"", true}, {"", false}} {
 		line, m.tabs = m.tabsIn(form.gap, form.words)
-		if ansi.StringWidth(line) <= m.w {
+		if textWidth(line) <= m.w {
 			break
 		}
 	}
-	b, ok := m.keymap().byCommand(cmdHelp)
+	b, ok := keys.byCommand(cmdHelp)
 	if !ok {
 		return spread(line, "", m.w-1) // this is the help
 	}
 	right := b.show + " help"
-	if ansi.StringWidth(line)+len(right)+1 <= m.w-1 {
+	if textWidth(line)+len(right)+1 <= m.w-1 {
 		m.tabs = append(m.tabs, hint{m.w - 1 - len(right), m.w - 1, cmdHelp})
 	}
 	return spread(line, right, m.w-1)
@@ -201,11 +200,11 @@ func (m *model) header() string {
 		label = "[" + cutMiddle(m.th.text(m.label), max(m.w/3, 4)) + "]"
 	}
 	vaultName = cutMiddle(vaultName, max(m.w/4, 6))
-	full := ansi.StringWidth(host)
+	full := textWidth(host)
 	for _, least := range []int{min(full, m.w/2), min(full, 12)} {
 		for _, c := range clocks {
 			for _, v := range []string{"  vault " + vaultName, " " + vaultName} {
-				rest := ansi.StringWidth("pgvault  "+v+"  "+label+" "+c) + 1
+				rest := textWidth("pgvault  "+v+"  "+label+" "+c) + 1
 				if h := m.w - rest; h >= least {
 					return m.headline("pgvault  "+cutMiddle(host, h)+v, label, c)
 				}
@@ -213,7 +212,7 @@ func (m *model) header() string {
 		}
 	}
 	c := clocks[len(clocks)-1]
-	if room := m.w - ansi.StringWidth(label+c) - 3; room >= 4 {
+	if room := m.w - textWidth(label+c) - 3; room >= 4 {
 		return m.headline(cutMiddle(vaultName, room), label, c)
 	}
 	return m.headline("", label, c)

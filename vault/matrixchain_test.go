@@ -52,6 +52,9 @@ func TestChainOfVersions(t *testing.T) {
 		}
 	}
 	for i, s := range servers {
+		if chainAgain(servers, i+1) {
+			continue // of one version, once is enough
+		}
 		t.Run(fmt.Sprintf("switch on %d", s.major), func(t *testing.T) { c.switchThere(t, i) })
 		t.Run(fmt.Sprintf("tables on %d", s.major), func(t *testing.T) { c.tablesInto(t, i) })
 		t.Run(fmt.Sprintf("proof on %d", s.major), func(t *testing.T) { c.proofs(t, i) })
@@ -171,8 +174,8 @@ func (c *chainStory) checks(t *testing.T, plan *RestorePlan, from, to int, first
 func (c *chainStory) straight(t *testing.T, i, j int) {
 	w, to := c.at(t, j), c.servers[j]
 	for roles, o := range map[string]RestoreOptions{"create": {FullRoles: true}, "bare": {CreateRoles: true}, "leave": {NoOwner: true}} {
-		if roles == "create" && j == i+1 {
-			continue // that was the hop
+		if roles == "create" && j == i+1 || roles == "bare" && chainAgain(c.servers, j) {
+			continue // that was the hop; and once is enough
 		}
 		t.Run(roles, func(t *testing.T) {
 			w := w.of(t)

@@ -64,6 +64,11 @@ var chainServers = sync.OnceValues(func() (out []*chainServer, err error) {
 	return out, nil
 })
 
+// chainAgain tells whether server i is of the same programs as the one before.
+func chainAgain(servers []*chainServer, i int) bool {
+	return i > 0 && i < len(servers) && servers[i].BinDir == servers[i-1].BinDir
+}
+
 // stopChainServers stops them when all tests are done, if any began.
 var stopChainServers = func() {}
 

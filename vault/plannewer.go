@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"pgvault/fault"
 	"pgvault/pg"
 	"pgvault/pg/dumpfile"
 )
@@ -165,4 +166,18 @@ func (r *restoration) leftOut(extension string) bool {
 		}
 	}
 	return false
+}
+
+// scratchLacks says what to do where a scratch server has not the extensions
+// that are wanted.
+func scratchLacks(op string, extensions []string, major int, left string) error {
+	e := &fault.Error{Op: op, What: "extension " + strings.Join(firstFew(extensions, 5), ", ") + " is not installed for the scratch server", Why: "it is wanted, and its files are not on this host",
+		Left: left, Do: "install its package on this host, for PostgreSQL " + strconv.Itoa(major), Code: fault.Refused}
+	for _, name := range extensions {
+		if since := pg.GoneExtension(name); since > 0 && since <= major {
+			e.Why = fmt.Sprintf("PostgreSQL comes without %s since version %d", name, since)
+			e.Do = fmt.Sprintf("install a server of version %d or older on this host beside the other, or name its folder as bin_dir in [server]", since-1)
+		}
+	}
+	return e
 }

@@ -284,3 +284,14 @@ func TestForScript(t *testing.T) {
 		}
 	}
 }
+
+// TestScratchLacks: nobody is sent for a package that there is not.
+func TestScratchLacks(t *testing.T) {
+	for major, do := range map[int]string{16: "install its package on this host, for PostgreSQL 16", 17: "of version 16 or older"} {
+		err := scratchLacks("import", []string{"hstore", "adminpack"}, major, "all is as it was")
+		fourLines(t, err)
+		if e := fault.As(err); e.Code != fault.Refused || !strings.Contains(e.Do, do) {
+			t.Errorf("%d: %+v", major, e)
+		}
+	}
+}

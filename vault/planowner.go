@@ -16,6 +16,9 @@ func (p *RestorePlan) checkOwners(ctx context.Context, conn *pg.Conn, info pg.Se
 		return nil
 	}
 	var owners []string
+	if owner := r.catalog.Database.Owner; r.only == nil && owner != "" {
+		owners = append(owners, owner)
+	}
 	for i := range r.toc.Entries {
 		e := &r.toc.Entries[i]
 		if e.Owner != "" && (r.only == nil || r.only.entries[e.ID]) && !slices.Contains(owners, e.Owner) {

@@ -305,8 +305,11 @@ func (r *restoration) scratchPrograms(ctx context.Context, all []pg.Programs, se
 		return left
 	})
 	if len(missing) > 0 {
-		return &fault.Error{What: "extension " + missing[0].Name + " is not installed for the scratch server", Left: "the archive is as it was; nothing was proven",
-			Do: "install its package on this host", Code: fault.Refused}
+		var names []string
+		for _, e := range missing {
+			names = append(names, e.Name)
+		}
+		return scratchLacks("verify", names, info.Major(), "the archive is as it was; nothing was proven")
 	}
 	return r.makeRoles(ctx)
 }

@@ -272,10 +272,17 @@ const backNice = 5
 
 // standBack gives this process and what it will start that nice value, where
 // it leads a group of its own: Linux sets threads one by one, but for a group
-// all of them. It can only be a courtesy, so that an error is none.
+// all of them. Where the kernel groups processes by session (sched(7), The
+// autogroup feature), that counts within the session alone, and against others
+// the value of the session does. It can only be a courtesy, so that an error is
+// none.
 func standBack() {
-	if unix.Getpgrp() == os.Getpid() {
-		_ = unix.Setpriority(unix.PRIO_PGRP, 0, backNice)
+	if unix.Getpgrp() != os.Getpid() {
+		return
+	}
+	_ = unix.Setpriority(unix.PRIO_PGRP, 0, backNice)
+	if sid, err := unix.Getsid(0); err == nil && sid == os.Getpid() {
+		_ = os.WriteFile("/proc/self/autogroup", []byte(strconv.Itoa(backNice)), 0)
 	}
 }
 
