@@ -158,7 +158,7 @@ func (p *guidePage) shortTrail(e env, title string, crumbs []guide.Crumb, place,
 		if place+i+1 < len(crumbs) {
 			more = " > ..."
 		}
-		if ansi.StringWidth(next+more) > room {
+		if textWidth(next+more) > room {
 			if i < 2 {
 				return ""
 			}
