@@ -25,6 +25,7 @@ demo:
 test:
 	@scripts/install-deps.sh test
 	@scripts/install-servers.sh
+	@scripts/install-samples.sh
 	go test -timeout 30m $(TESTFLAGS) ./...
 
 lint:

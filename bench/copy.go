@@ -212,7 +212,7 @@ func (c *copyBench) empty() error {
 
 // print writes what was measured; the ratios are of the medians.
 func (r *copyResults) print(w io.Writer) {
-	fmt.Fprintf(w, "\nCopies of an archive of %s to servers on this machine: versitygw with TLS, and sshd. Both compare what arrived: over SFTP rclone by md5sum on the server, pgvault by sha256sum there, after an fsync.\n", mb(r.size))
+	fmt.Fprintf(w, "\nCopies of an archive of %s to servers on this machine: versitygw with TLS, and sshd. Both compare what arrived: over SFTP rclone by md5sum on the server, pgvault by SHA-256 there, and an fsync.\n", mb(r.size))
 	fmt.Fprint(w, "\n| copy | seconds | MB/s | peak memory |\n|---|---:|---:|---:|\n")
 	for _, c := range []struct {
 		name string

@@ -309,6 +309,12 @@ func (u *plainUI) follow(ctx context.Context, w *guide.Work) error {
 	tenth, stage, last := -1, -1, u.now()
 	for e := range events {
 		u.s.Event(w, e)
+		if d, ok := e.(vault.DatabaseDone); ok {
+			u.say(safetext.Line(fmt.Sprintf("%d of %d: %s is %s", d.N, d.Of, d.Row.Database, d.Row.Result)))
+		}
+		if r, ok := e.(vault.RunStarted); ok && r.Kind == vault.KindRestore && run != nil && run.Job.Order.Kind == vault.KindRecover {
+			u.say(safetext.Line("now " + r.Database))
+		}
 		if n, ok := e.(vault.Notice); ok {
 			u.say(map[bool]string{true: "! "}[n.Level == "warning"] + safetext.Line(n.Text))
 		}

@@ -128,7 +128,7 @@ func (p *program) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "pgvault",
 		Short: "An encrypted, proven backup vault for PostgreSQL",
-		Long:  "pgvault backs up PostgreSQL databases, encrypted from the first byte, and proves\nthat they can be brought back. Without a verb it opens the screen on a terminal;\nelsewhere it prints the status. On a host without a vault it leads through a set-up.",
+		Long:  "pgvault backs up PostgreSQL databases, encrypted from the first byte, and proves\nthat they can be brought back. Without a verb it opens the screen on a terminal;\nelsewhere it prints the status. On a host without a vault it\nleads through a set-up, or through the recovery of one from a place.",
 		Example: "  pgvault                    the screen\n" +
 			"  pgvault backup             all that is configured\n" +
 			"  pgvault status             exit 4 if something could not be brought back\n" +
@@ -176,7 +176,7 @@ func (p *program) bare(cmd *cobra.Command) error {
 	}
 	p.onScreen = true
 	if first {
-		return p.firstSetup(cmd.Context(), path, draft)
+		return p.begin(cmd.Context(), path, draft)
 	}
 	s, err := p.open()
 	if err != nil {

@@ -72,7 +72,7 @@ func (p *program) configCheck(cmd *cobra.Command, _ []string) error {
 		}
 	}
 	report("file", nil, orNone(s.conf.File))
-	drills := s.conf.Drill.Identity != "" && s.conf.Keys.RecipientsFile == "" // and makes no backups
+	drills := drillsOnly(s.conf)
 	if !drills {
 		checkRecipients(s.conf, report)
 	}
@@ -88,6 +88,11 @@ func (p *program) configCheck(cmd *cobra.Command, _ []string) error {
 		p.checkServer(cmd, s.conf, report)
 	}
 	return first
+}
+
+// drillsOnly tells that this host proves archives by its key and makes none.
+func drillsOnly(conf *config.Config) bool {
+	return conf.Drill.Identity != "" && conf.Keys.RecipientsFile == ""
 }
 
 func checkRecipients(conf *config.Config, report func(string, error, string)) {

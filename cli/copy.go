@@ -62,6 +62,7 @@ type plannedCopies struct {
 	Bytes  int64               `json:"bytes"`
 	Silent []silentPlace       `json:"silent"`
 	Left   []string            `json:"left_out"`
+	Proofs int                 `json:"proofs"` // copies that get a proof which lies in another place
 }
 
 // silentPlace does not answer and may lack something.
@@ -81,6 +82,7 @@ func (p *program) planCopies(ctx context.Context, s *session, refs []string, opt
 		all.Copies = append(all.Copies, plan.Copies...)
 		all.Bytes += plan.Bytes()
 		all.Left = append(all.Left, plan.Left...)
+		all.Proofs += plan.Proofs
 		for _, r := range plan.Silent {
 			e := fault.As(r.Err)
 			all.Silent = append(all.Silent, silentPlace{r.Place, r.Missing, e.Error()})
@@ -95,8 +97,11 @@ func (p *program) planCopies(ctx context.Context, s *session, refs []string, opt
 	for _, r := range all.Silent {
 		fmt.Fprintf(p.stderr, " ! %s does not answer and lacks up to %d: %s\n", safetext.Line(r.Place), r.Missing, safetext.Line(r.Why))
 	}
+	if all.Proofs > 0 && !p.quiet {
+		fmt.Fprintf(p.stderr, "   %d copies get proofs that lie in another place\n", all.Proofs)
+	}
 	if len(all.Copies) == 0 {
-		if !p.quiet {
+		if !p.quiet && all.Proofs == 0 {
 			fmt.Fprintln(p.stderr, "nothing is missing in the places that answer")
 		}
 		return nil

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -51,26 +52,84 @@ func (p *program) timerRun(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if len(s.conf.Schedules()) == 0 {
+	backups, drills := len(s.conf.Schedules()) > 0, s.conf.DrillSchedule() != nil
+	if !backups && !drills {
 		return noSchedule(s.conf.File)
 	}
 	if p.dryRun {
-		return p.printNext(ctx, s, nil)
+		return p.dryTimer(ctx, s, backups, drills)
+	}
+	if err := p.drillKeyThere(s.conf.Drill, drills); err != nil {
+		if !backups {
+			return err
+		}
+		p.printError(err) // backups do not wait for it; it is looked for again at each drill
 	}
 	s.vault.ActAs("timer")
-	p.dueLine("", "waiting for what is due; SIGTERM or Ctrl-C ends this, and a backup that runs then is made up for by the next start")
+	p.dueLine("", "waiting for what is due; SIGTERM or Ctrl-C ends this, and a run that is broken off by it is made up for by the next start")
 	tellSystemd(daemon.SdNotifyReady)
-	err = s.vault.RunDue(ctx, vault.DueOptions{Forever: true, Tell: p.dueLines(true), Sink: func(database string) vault.Sink {
+	var lines sync.Mutex // one event's lines stand together
+	sink := func(database string) vault.Sink {
 		told := statusOf(database)
 		if p.verbose {
 			told = besides(p.sink(), told)
 		}
-		return told
-	}})
-	if err == nil {
+		return func(e vault.Event) {
+			lines.Lock()
+			defer lines.Unlock()
+			told(e)
+		}
+	}
+	var loops []func(context.Context) error
+	if backups {
+		tell := p.dueLines(true)
+		loops = append(loops, func(ctx context.Context) error {
+			return s.vault.RunDue(ctx, vault.DueOptions{Forever: true, Sink: sink, Tell: func(e vault.DueEvent) {
+				lines.Lock()
+				defer lines.Unlock()
+				tell(e)
+			}})
+		})
+	}
+	if drills {
+		loops = append(loops, func(ctx context.Context) error { return p.runDrills(ctx, s, &lines, sink) })
+	}
+	if err = together(ctx, loops); err == nil {
 		p.dueLine("", "ended")
 	}
 	return err
+}
+
+// together runs all until ctx ends or one of them fails; then the others are
+// told to end, and waited for.
+func together(ctx context.Context, loops []func(context.Context) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ended := make(chan error, len(loops))
+	for _, loop := range loops {
+		go func() { ended <- loop(ctx) }()
+	}
+	var first error
+	for range loops {
+		if err := <-ended; err != nil && first == nil {
+			first = err
+			cancel()
+		}
+	}
+	return first
+}
+
+// dryTimer shows what the scheduler in the foreground would wait for.
+func (p *program) dryTimer(ctx context.Context, s *session, backups, drills bool) error {
+	if backups { // a drill machine may have no server to ask
+		if err := p.printNext(ctx, s, nil); err != nil {
+			return err
+		}
+	}
+	if drills {
+		fmt.Fprintln(p.stdout, "restore drill: looks next "+s.conf.DrillSchedule().Next(time.Now()).Format(clockText))
+	}
+	return nil
 }
 
 // dueLine prints one line of the scheduler.

@@ -44,19 +44,7 @@ func (p *program) firstSetup(ctx context.Context, path string, d guide.Draft) er
 	if p.accessible() {
 		return p.runGuide(ctx, session)
 	}
-	conf, err := config.Parse(nil, "", os.LookupEnv)
-	if err != nil {
-		return err
-	}
-	theme, err := p.theme(conf)
-	if err != nil {
-		return err
-	}
-	again := ""
-	err = p.screen(ctx, vault.New(p.vaultConfig(conf)), ScreenOptions{
-		Theme: theme, ASCII: !utf8Locale(), Mouse: conf.UI.Mouse, ReadOnly: p.readOnly,
-		SlowLine: os.Getenv("SSH_TTY") != "", Guide: session, Command: p.anywhere, Again: &again,
-	})
+	again, err := p.guideAlone(ctx, session)
 	if err != nil {
 		return err
 	}
@@ -64,7 +52,7 @@ func (p *program) firstSetup(ctx context.Context, path string, d guide.Draft) er
 		fmt.Fprintln(p.stdout, "the set-up is kept as a draft; pgvault goes on with it")
 		return nil
 	}
-	if _, err := os.Lstat(path); err != nil || again == "" {
+	if _, err := os.Lstat(path); err != nil || !again {
 		return nil
 	}
 	p.config = path
@@ -73,6 +61,49 @@ func (p *program) firstSetup(ctx context.Context, path string, d guide.Draft) er
 		return err
 	}
 	return p.show(ctx, s)
+}
+
+// guideAlone shows a guide before there is a vault, and tells whether it came
+// to its end.
+func (p *program) guideAlone(ctx context.Context, session *guide.Session) (ended bool, err error) {
+	conf, err := config.Parse(nil, "", os.LookupEnv)
+	if err != nil {
+		return false, err
+	}
+	theme, err := p.theme(conf)
+	if err != nil {
+		return false, err
+	}
+	again := ""
+	err = p.screen(ctx, vault.New(p.vaultConfig(conf)), ScreenOptions{
+		Theme: theme, ASCII: !utf8Locale(), Mouse: conf.UI.Mouse, ReadOnly: p.readOnly,
+		SlowLine: os.Getenv("SSH_TTY") != "", Guide: session, Command: p.anywhere, Again: &again,
+	})
+	return again != "", err
+}
+
+// begin is bare pgvault on a machine without a vault: it goes on with a set-up
+// that was left, else asks what the machine is for.
+func (p *program) begin(ctx context.Context, path string, d guide.Draft) error {
+	if d.Guide != "" {
+		return p.firstSetup(ctx, path, d)
+	}
+	_, going := setup.RecoverUnfinished(recoveryState(path), path)
+	welcome := guide.New(setup.Welcome(going), nil)
+	if p.accessible() {
+		if err := p.runGuide(ctx, welcome); err != nil {
+			return err
+		}
+	} else if _, err := p.guideAlone(ctx, welcome); err != nil {
+		return err
+	}
+	if !welcome.Finished() {
+		return nil
+	}
+	if wanted, anew := setup.WelcomeToRecover(welcome.Values()); wanted {
+		return p.recoverGuide(ctx, recoverFlags{anew: anew})
+	}
+	return p.firstSetup(ctx, path, d)
 }
 
 // setupWorld is where a set-up takes place.
@@ -104,5 +135,5 @@ func (p *program) setupWorld(path string) (setup.World, error) {
 // noSetup is the error of bare pgvault where there is nobody to ask.
 func noSetup(path string) error {
 	return &fault.Error{What: "this machine has no vault yet", Why: "there is no configuration at " + safetext.Line(path), Left: "nothing was started",
-		Do: "on a terminal pgvault sets one up; without: pgvault init --place file:/DIR --recipient R --recipient R2", Code: fault.NoVault}
+		Do: "on a terminal pgvault sets one up, or recovers one from a place; without: pgvault init --place file:/DIR --recipient R --recipient R2, or pgvault recover --from URL", Code: fault.NoVault}
 }

@@ -65,15 +65,28 @@ func (p *program) jobRunCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			s, err := p.open()
+			v, err := p.ordered(cmd.Context(), order.Order())
 			if err != nil {
 				order.Refuse(err)
 				return err
 			}
-			return s.vault.RunStart(cmd.Context(), order)
+			return v.RunStart(cmd.Context(), order)
 		}}
 	cmd.Flags().StringVar(&start, "start", "", "where the launcher waits")
 	return cmd
+}
+
+// ordered is the vault that an order is for: the configured one, but for a
+// recovery, which has no configuration.
+func (p *program) ordered(ctx context.Context, o vault.Order) (*vault.Vault, error) {
+	if o.Recover != nil {
+		return p.orderedRecovery(ctx, *o.Recover)
+	}
+	s, err := p.open()
+	if err != nil {
+		return nil, err
+	}
+	return s.vault, nil
 }
 
 // jobLine is a job as JSON: progress and done are lines as the run tells
@@ -150,6 +163,9 @@ func jobWhat(j vault.Job) string {
 	what := firstOf(j.Order.Database, j.Order.ID)
 	if j.Order.Missing {
 		what = "all that is missing"
+	}
+	if j.Order.Recover != nil {
+		what = "the vault " + j.Order.Recover.Vault
 	}
 	if j.Order.Kind == vault.KindRestore && j.Target != "" {
 		return what + " > " + j.Target

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"io"
@@ -31,6 +32,32 @@ func (p *program) closeLines(err error) {
 // printJSON prints one document.
 func (p *program) printJSON(v any) error {
 	return writeJSON(p.stdout, v, "  ")
+}
+
+// printJSONArray prints what printJSON prints of the list, an element at a
+// time: of ten thousand archives in one piece most of the time goes into
+// copies of it that grow.
+func printJSONArray[T any](p *program, list []T) error {
+	if len(list) == 0 {
+		return p.printJSON([]T{})
+	}
+	w := bufio.NewWriterSize(p.stdout, 64<<10)
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("  ", "  ")
+	before := "[\n  "
+	for i := range list {
+		b.Reset()
+		if err := enc.Encode(&list[i]); err != nil {
+			return err
+		}
+		w.WriteString(before) // Flush tells of an error
+		w.Write(safetext.JSON(bytes.TrimSuffix(b.Bytes(), []byte("\n"))))
+		before = ",\n  "
+	}
+	w.WriteString("\n]\n")
+	return w.Flush()
 }
 
 // writeJSON writes v and a newline in one write, safe for a terminal.

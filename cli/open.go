@@ -64,7 +64,7 @@ func (p *program) vaultConfig(conf *config.Config) vault.Config {
 		Zone: conf.Vault.Location(), StateDir: config.StateDir(conf.File), File: conf.File, ReadOnly: p.readOnly, Runner: p.runner(),
 		RecipientsFile: conf.Keys.RecipientsFile, AllowOne: conf.Keys.AllowOneRecipient,
 		SigningKey: conf.Keys.SigningKey, TrustedSigners: conf.Keys.TrustedSigners, SelfCheck: conf.Keys.SelfCheck,
-		DrillEvery: conf.Keys.DrillEvery, ProofMaxAge: conf.ProofMaxAge(),
+		DrillEvery: conf.Keys.DrillEvery, ProofMaxAge: conf.ProofMaxAge(), DrillsOnly: drillsOnly(conf),
 		Tell:   vault.Tell{OnFailure: conf.Tell.OnFailure, PingFile: conf.Tell.PingFile, MetricsFile: conf.Tell.MetricsFile, Reminder: conf.Tell.Reminder},
 		Select: conf.Select,
 		Of: func(name string) vault.Database {

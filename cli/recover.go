@@ -22,6 +22,8 @@ type recoverFlags struct {
 	from, credentials, server, roles string
 	signers, databases, as           []string
 	trustPlace, latest, noSpaces     bool
+	rolesGiven                       bool // --roles was there
+	anew                             bool // not what was left: a person chose that
 	jobs                             int
 
 	takeOver bool
@@ -42,7 +44,7 @@ func (p *program) recoverCmd() *cobra.Command {
 			"Of each database it takes the newest archive that a restore has proven, or with --latest\n" +
 			"the newest good one; where the bytes of one are damaged, the next. One that fails does not\n" +
 			"keep the others from coming back, and what an earlier run brought back is left as it is:\n" +
-			"the same line again goes on. On a terminal it asks for what was not given.\n" +
+			"the same line again goes on. On a terminal a guide asks for what was not given.\n" +
 			"\n" +
 			"Afterwards --take-over writes a configuration for this machine, with a signing key of its\n" +
 			"own, so that backups go on in the same vault.",
@@ -51,6 +53,7 @@ func (p *program) recoverCmd() *cobra.Command {
 			"  pgvault recover --from file:/mnt/disk --signer SHA256:… --take-over --recipient alice.pub --recipient safe.pub --confirm main",
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			f.rolesGiven = cmd.Flags().Changed("roles")
 			if !f.takeOver {
 				p.kind = vault.KindRecover
 			}
@@ -79,18 +82,10 @@ func (p *program) recover(ctx context.Context, f recoverFlags) error {
 	if f.trustPlace && len(f.signers) > 0 {
 		return usage("--signer and --trust-place exclude each other")
 	}
-	asking := (p.accessible() || p.terminal()) && !p.noInput && !p.json
-	var ask *recoverAsk
-	if asking {
-		ask = p.newRecoverAsk(ctx)
+	if p.lacks(f) && (p.accessible() || p.terminal()) && !p.noInput && !p.json {
+		return p.recoverGuide(ctx, f)
 	}
-	if f.from == "" && ask != nil {
-		var err error
-		if f.from, err = ask.line("Where are the backups? Line 1 of the recovery sheet: " + address.Forms); err != nil {
-			return err
-		}
-	}
-	found, err := p.findVault(ctx, f, ask)
+	found, err := p.findVault(ctx, f)
 	if err != nil {
 		return err
 	}
@@ -98,7 +93,7 @@ func (p *program) recover(ctx context.Context, f recoverFlags) error {
 		f.over.server, f.over.databases = f.server, f.databases
 		return p.takeOver(ctx, found, f.over)
 	}
-	o, err := p.recoverOptions(ctx, f, ask)
+	o, err := p.recoverOptions(ctx, f)
 	if err != nil {
 		return err
 	}
@@ -112,13 +107,19 @@ func (p *program) recover(ctx context.Context, f recoverFlags) error {
 	if !p.json && !p.quiet {
 		printRecover(p.stderr, plan, found)
 	}
-	if ask != nil && !plan.Refused() {
-		if err := ask.begin(plan); err != nil {
-			return err
-		}
-	}
 	p.outliveTerminal()
-	return p.runRecover(ctx, found.vault, plan)
+	return p.runRecover(ctx, found, plan)
+}
+
+// lacks tells whether something was not given that has to be asked for.
+func (p *program) lacks(f recoverFlags) bool {
+	if f.from == "" || len(f.signers) == 0 && !f.trustPlace {
+		return true
+	}
+	if f.takeOver {
+		return len(f.over.recipients) == 0
+	}
+	return len(p.identities)+len(p.texts) == 0
 }
 
 // foundVault is a vault that was found in a place, and whose keys count.
@@ -126,14 +127,13 @@ type foundVault struct {
 	vault   *vault.Vault
 	store   store.Store
 	place   config.Place
-	name    string
+	order   vault.RecoverOrder
 	vouched *vault.Vouched // nil: the place's own word
-	conf    *config.Config
 }
 
 // findVault opens the place, finds the vault in it, and settles whose
 // signatures count.
-func (p *program) findVault(ctx context.Context, f recoverFlags, ask *recoverAsk) (*foundVault, error) {
+func (p *program) findVault(ctx context.Context, f recoverFlags) (*foundVault, error) {
 	if f.from == "" {
 		return nil, usage("--from is needed: line 1 of the recovery sheet, " + address.Forms)
 	}
@@ -148,51 +148,92 @@ func (p *program) findVault(ctx context.Context, f recoverFlags, ask *recoverAsk
 	if err != nil {
 		return nil, err
 	}
-	found := &foundVault{}
-	if found.place, err = config.CheckPlace(config.Place{URL: url, Credentials: f.credentials}); err != nil {
+	found := &foundVault{order: vault.RecoverOrder{Conninfo: f.server}}
+	if found.place, err = recoveryPlace(url, f.credentials); err != nil {
 		return nil, err
 	}
-	found.place.Name = setup.PlaceName(url)
+	found.order.Place, found.order.Credentials = found.place.URL, found.place.Credentials
 	if found.store, err = setup.OpenPlaceToRead(ctx, found.place); err != nil {
 		return nil, err
 	}
-	if found.name, err = p.oneVault(ctx, found.store, ask); err != nil {
+	if found.order.Vault, err = p.oneVault(ctx, found.store); err != nil {
 		return nil, err
 	}
-	if err := p.vouch(ctx, f, found, ask); err != nil {
-		return nil, err
+	if !f.trustPlace {
+		if len(f.signers) == 0 {
+			return nil, setup.WhoseSignatures(found.order.Vault)
+		}
+		if found.vouched, err = vault.FindSigners(ctx, found.store, found.order.Vault, f.signers); err != nil {
+			return nil, err
+		}
+		found.order.Signers = found.vouched.Lines()
 	}
-	if found.conf, err = config.Parse(nil, "", os.LookupEnv); err != nil {
-		return nil, err
-	}
-	found.vault = vault.New(p.recoveryConfig(found, f, path))
-	return found, nil
+	found.vault, err = p.recoveryVault(path, found.place, found.store, found.order)
+	return found, err
 }
 
-// recoveryConfig is what a vault needs to know where there is no
-// configuration. One that is there is another vault's: nothing of it is used,
-// and its state folder keeps what it remembers.
-func (p *program) recoveryConfig(found *foundVault, f recoverFlags, path string) vault.Config {
-	conf := *found.conf
-	conf.Vault.Name, conf.Places = found.name, nil
-	if f.server != "" {
-		conf.Server.Conninfo = f.server
+// recoveryPlace is a place as a configuration would have it.
+func recoveryPlace(url, credentials string) (config.Place, error) {
+	place, err := config.CheckPlace(config.Place{URL: url, Credentials: credentials})
+	place.Name = setup.PlaceName(url)
+	return place, err
+}
+
+// recoveryVault is the vault that w names, for the host whose configuration
+// would be at path.
+func (p *program) recoveryVault(path string, place config.Place, s store.Store, w vault.RecoverOrder) (*vault.Vault, error) {
+	conf, err := config.Parse(nil, "", os.LookupEnv)
+	if err != nil {
+		return nil, err
 	}
-	c := p.vaultConfig(&conf)
-	c.StateDir, c.File = config.StateDir(path), ""
-	if _, err := os.Lstat(path); err == nil {
-		c.StateDir = filepath.Join(c.StateDir, "recover")
+	conf.Vault.Name, conf.Places = w.Vault, nil
+	if w.Service != "" || w.Conninfo != "" {
+		conf.Server.Service, conf.Server.Conninfo = w.Service, w.Conninfo
 	}
-	c.Places = []vault.Place{{Name: found.place.Name, URL: found.place.URL, Store: found.store, ReadBack: vault.ReadBackNever}}
+	c := p.vaultConfig(conf)
+	c.StateDir, c.File = recoveryState(path), ""
+	if s != nil {
+		c.Places = []vault.Place{{Name: place.Name, URL: place.URL, Store: s, ReadBack: vault.ReadBackNever}}
+	}
 	c.SigningKey, c.TrustedSigners, c.RecipientsFile, c.Starts, c.Tell = "", "", "", nil, vault.Tell{}
-	if found.vouched != nil {
-		c.Signers = found.vouched.Lines()
+	c.Signers = w.Signers
+	return vault.New(c), nil
+}
+
+// recoveryState is where a recovery remembers what it brought back. A
+// configuration that is at path is another vault's: nothing of it is used,
+// and its state folder keeps what it remembers.
+func recoveryState(path string) string {
+	state := config.StateDir(path)
+	if _, err := os.Lstat(path); err == nil {
+		return filepath.Join(state, "recover")
 	}
-	return c
+	return state
+}
+
+// orderedRecovery is the vault of a recovery that a guide has started as a
+// job.
+func (p *program) orderedRecovery(ctx context.Context, w vault.RecoverOrder) (*vault.Vault, error) {
+	path, err := p.configPath()
+	if err != nil {
+		return nil, err
+	}
+	if err := p.becomeOwner(config.StateDir(path)); err != nil {
+		return nil, err
+	}
+	place, err := recoveryPlace(w.Place, w.Credentials)
+	if err != nil {
+		return nil, err
+	}
+	s, err := setup.OpenPlaceToRead(ctx, place)
+	if err != nil {
+		return nil, err
+	}
+	return p.recoveryVault(path, place, s, w)
 }
 
 // oneVault is the name of the place's vault, or of the one that was chosen.
-func (p *program) oneVault(ctx context.Context, place store.Store, ask *recoverAsk) (string, error) {
+func (p *program) oneVault(ctx context.Context, place store.Store) (string, error) {
 	if p.vaultName != "" {
 		return p.vaultName, nil
 	}
@@ -203,61 +244,21 @@ func (p *program) oneVault(ctx context.Context, place store.Store, ask *recoverA
 	case len(names) == 1:
 		return names[0], nil
 	case len(names) == 0:
-		return "", &fault.Error{Op: "recover", What: "there is no vault in " + place.String(), Why: "no folder there has a vault.json", Left: "nothing was made or changed",
-			Do: "compare the address with the recovery sheet: the folder above or below may be meant", Code: fault.NoVault}
-	case ask != nil:
-		return ask.choose("Which vault?", names)
+		return "", setup.NoVaultIn(place)
 	}
 	return "", &fault.Error{Op: "recover", What: fmt.Sprintf("there are %d vaults in %s", len(names), place), Why: strings.Join(names, ", "), Left: "nothing was made or changed",
 		Do: "say which with --vault", Code: fault.Refused}
 }
 
-// vouch settles whose signatures count: of the fingerprints that a person
-// has from paper, or where that was said, of the keys that the place names.
-func (p *program) vouch(ctx context.Context, f recoverFlags, found *foundVault, ask *recoverAsk) error {
-	signers := f.signers
-	if len(signers) == 0 && !f.trustPlace && ask != nil {
-		text, err := ask.line("The signing key's fingerprint, \"signed by\" on the recovery sheet (SHA256:…, several with a space between)")
-		if err != nil {
-			return err
-		}
-		signers = strings.Fields(text)
-	}
-	if len(signers) == 0 && !f.trustPlace {
-		return &fault.Error{Op: "recover", What: "it is not known whose signatures count", Why: fmt.Sprintf("the vault %q names its own keys, and whoever can write into the place could have put others there", found.name), Left: "nothing was read further, made or changed",
-			Do: "--signer with \"signed by\" of the recovery sheet; where there is no sheet, --trust-place takes the place's word", Code: fault.Refused}
-	}
-	if f.trustPlace {
-		return nil
-	}
-	var err error
-	found.vouched, err = vault.FindSigners(ctx, found.store, found.name, signers)
-	return err
-}
-
 // recoverOptions reads the keys, once for all that follows.
-func (p *program) recoverOptions(ctx context.Context, f recoverFlags, ask *recoverAsk) (vault.RecoverOptions, error) {
-	o := vault.RecoverOptions{Databases: f.databases, Latest: f.latest, Jobs: f.jobs, Roles: vault.Roles(f.roles), NoTablespace: f.noSpaces, As: map[string]string{}}
-	if o.Roles != vault.RolesCreate && o.Roles != vault.RolesBare && o.Roles != vault.RolesLeave {
+func (p *program) recoverOptions(ctx context.Context, f recoverFlags) (vault.RecoverOptions, error) {
+	o := vault.RecoverOptions{Databases: f.databases, Latest: f.latest, Jobs: f.jobs, Roles: vault.Roles(f.roles), NoTablespace: f.noSpaces}
+	if !validRoles(f.roles) {
 		return o, usage("--roles is one of create, bare and leave")
 	}
-	for _, as := range f.as {
-		old, name, ok := strings.Cut(as, "=")
-		switch {
-		case ok && old != "" && name != "":
-			o.As[old] = name
-		case !ok && as != "" && len(f.databases) == 1:
-			o.As[f.databases[0]] = as
-		default:
-			return o, usage("--as is OLD=NEW; NEW alone only beside one --database")
-		}
-	}
-	if len(p.identities)+len(p.texts) == 0 && ask != nil {
-		path, err := ask.line("The file with the secret key")
-		if err != nil {
-			return o, err
-		}
-		p.identities = []string{path}
+	var err error
+	if o.As, err = newNames(f); err != nil {
+		return o, err
 	}
 	if err := p.readIdentities(func(string) bool { return true }); err != nil {
 		return o, err
@@ -277,4 +278,25 @@ func (p *program) recoverOptions(ctx context.Context, f recoverFlags, ask *recov
 		}
 	}
 	return o, nil
+}
+
+func validRoles(s string) bool {
+	return s == string(vault.RolesCreate) || s == string(vault.RolesBare) || s == string(vault.RolesLeave)
+}
+
+// newNames reads --as.
+func newNames(f recoverFlags) (map[string]string, error) {
+	out := map[string]string{}
+	for _, as := range f.as {
+		old, name, ok := strings.Cut(as, "=")
+		switch {
+		case ok && old != "" && name != "":
+			out[old] = name
+		case !ok && as != "" && len(f.databases) == 1:
+			out[f.databases[0]] = as
+		default:
+			return nil, usage("--as is OLD=NEW; NEW alone only beside one --database")
+		}
+	}
+	return out, nil
 }

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -74,21 +73,19 @@ func printChecks(w io.Writer, checks []vault.Check) {
 }
 
 // runRecover applies the plan and reports row by row.
-func (p *program) runRecover(ctx context.Context, v *vault.Vault, plan *vault.RecoverPlan) error {
-	if p.json {
-		return p.jsonRecover(ctx, v, plan)
-	}
-	n := 0
-	report, err := v.Recover(ctx, plan, p.sink(), func(r vault.RecoverRow) {
-		n++
-		if !p.quiet {
-			fmt.Fprintf(p.stderr, "%d of %d: %s is %s\n", n, len(plan.Databases), safetext.Line(r.Database), r.Result)
+func (p *program) runRecover(ctx context.Context, found *foundVault, plan *vault.RecoverPlan) error {
+	var report *vault.RecoverReport
+	told := p.sink()
+	err := found.vault.RunRecover(ctx, plan, found.order, func(e vault.Event) {
+		if done, ok := e.(vault.RunDone); ok {
+			report = done.Recovered
 		}
+		told(e)
 	})
-	if report != nil {
+	if report != nil && !p.json {
 		err = errors.Join(err, p.printReport(report))
 	}
-	if err == nil && !p.quiet {
+	if err == nil && !p.quiet && !p.json {
 		fmt.Fprintln(p.stderr, "next: look at the databases; then --take-over lets backups go on from here")
 	}
 	return err
@@ -115,54 +112,4 @@ func (p *program) printReport(r *vault.RecoverReport) error {
 	}
 	fmt.Fprintf(p.stdout, "roles made: %d\n", len(r.Roles))
 	return nil
-}
-
-// jsonRecover prints the events of every restore; how each ended is a line of
-// the type database, and the last of the type done is of all.
-func (p *program) jsonRecover(ctx context.Context, v *vault.Vault, plan *vault.RecoverPlan) error {
-	each := p.sink()
-	report, err := v.Recover(ctx, plan, func(e vault.Event) {
-		if _, done := e.(vault.RunDone); !done {
-			each(e)
-		}
-	}, func(r vault.RecoverRow) {
-		_ = writeJSON(p.stdout, struct {
-			Type   string `json:"type"`
-			Schema int    `json:"schema"`
-			vault.RecoverRow
-		}{"database", 1, r}, "")
-	})
-	done := vault.RunDone{Kind: vault.KindRecover, Exit: fault.CodeOf(err), Err: err, Database: "", Result: vault.ResultOK}
-	switch {
-	case done.Exit == fault.Cancelled:
-		done.Result = vault.ResultCancelled
-	case done.Exit == fault.Partial:
-		done.Result = vault.ResultPartial
-	case err != nil:
-		done.Result = vault.ResultFailed
-	}
-	if report == nil {
-		report = &vault.RecoverReport{Roles: []string{}, Warnings: []string{}, Databases: []vault.RecoverRow{}}
-	}
-	for _, d := range report.Databases {
-		done.TablesEqual += d.TablesEqual
-		done.TablesTotal += d.TablesTotal
-		done.Tables += d.TablesTotal
-		done.Rows += d.Rows
-		done.Seconds += d.Seconds
-		done.Differences = append(done.Differences, d.Differences...)
-	}
-	line, lerr := vault.EncodeEvent(done)
-	if lerr != nil {
-		return lerr
-	}
-	doc := map[string]any{}
-	if lerr := json.Unmarshal(line, &doc); lerr != nil {
-		return lerr
-	}
-	doc["databases"], doc["roles"], doc["notes"] = report.Databases, report.Roles, report.Warnings
-	if lerr := writeJSON(p.stdout, doc, ""); lerr != nil {
-		return lerr
-	}
-	return err
 }

@@ -73,7 +73,7 @@ func (p *program) restoreCmd() *cobra.Command {
 	f.StringVar(&o.ToNew, "to-new", "", "name of the database to create (default: the old name with the archive's date)")
 	f.StringVar(&o.ToEmpty, "to-empty", "", "an existing, empty database to fill")
 	f.StringVar(&o.Place, "place", "", "read the copy in this place (default: the best one)")
-	f.Var((*tableList)(&o.Tables), "tables", "only these tables, with what they need: a,schema.b; may be repeated")
+	f.Var((*tableList)(&o.Tables), "tables", "only these tables, with what they need: a,schema.b, or schema.* for all of a schema; may be repeated")
 	f.IntVar(&o.Jobs, "jobs", 0, "load workers (default: defaults.jobs)")
 	f.BoolVar(&o.NoOwner, "no-owner", false, "objects belong to the restoring role, grants are left out")
 	f.BoolVar(&o.CreateRoles, "create-roles", false, "make missing roles, without login and password")
@@ -109,6 +109,18 @@ func restoreOptions(o *vault.RestoreOptions, roles, mergeSQL string, detach bool
 	}
 	if o.IntoSchema != "" && len(o.Tables) == 0 || mergeSQL != "" && (o.IntoSchema == "" || detach) {
 		return usage("--into-schema needs --tables, and --merge-sql needs --into-schema and a run in the foreground")
+	}
+	return mergeFree(mergeSQL)
+}
+
+// mergeFree refuses a file for --merge-sql that is there already, before the
+// restore that would have to be done again for it.
+func mergeFree(to string) error {
+	if to == "" || to == "-" {
+		return nil
+	}
+	if _, err := os.Lstat(to); err == nil {
+		return &fault.Error{Op: "restore", What: "the file " + to + " is there already", Why: "--merge-sql writes a new file only", Left: "nothing was made or changed", Do: "give another name, or move the file away", Code: fault.Usage}
 	}
 	return nil
 }

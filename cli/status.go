@@ -29,6 +29,7 @@ func (p *program) statusCmd() *cobra.Command {
 			"  pgvault status --json | jq '.[] | select(.state != \"ok\")'\n" +
 			"  */15 * * * * /usr/local/bin/pgvault --quiet status --tell > /dev/null     (a line of a crontab)",
 		RunE: func(cmd *cobra.Command, names []string) error {
+			shortLived()
 			if !tell {
 				return p.status(cmd.Context(), names)
 			}

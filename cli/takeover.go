@@ -54,7 +54,7 @@ func (p *program) takeOver(ctx context.Context, found *foundVault, f takeOverFla
 		t.Values.Databases = plan.Databases
 	}
 	plan.Checks = append(plan.Checks, t.Check(ctx)...)
-	plan.Checks = append(plan.Checks, notInVault(f)...)
+	plan.Checks = append(plan.Checks, setup.NotInVault(f.keep != "", f.schedule != "")...)
 	confirmed := f.confirm == plan.Vault && !p.dryRun
 	if err := p.showTakeOver(plan, t, confirmed); err != nil {
 		return err
@@ -95,7 +95,7 @@ func (p *program) takeOverValues(found *foundVault, f takeOverFlags) (*setup.Tak
 	if len(t.Recipients.Public()) < 2 && !f.allowOne {
 		return nil, setup.OneRecipient()
 	}
-	t.Values = setup.Beside(path, config.Values{VaultName: found.name, AllowOneRecipient: f.allowOne, Schedule: f.schedule, Places: []config.Place{found.place},
+	t.Values = setup.Beside(path, config.Values{VaultName: found.order.Vault, AllowOneRecipient: f.allowOne, Schedule: f.schedule, Places: []config.Place{found.place},
 		Conninfo: f.server, Databases: f.databases})
 	if f.keep != "" {
 		keep, err := config.ParsePolicy(f.keep)
@@ -105,18 +105,6 @@ func (p *program) takeOverValues(found *foundVault, f takeOverFlags) (*setup.Tak
 		t.Values.Keep = &keep
 	}
 	return t, nil
-}
-
-// notInVault says what no place remembers of the old configuration.
-func notInVault(f takeOverFlags) []vault.Check {
-	var out []vault.Check
-	if f.keep == "" {
-		out = append(out, vault.Check{State: "!", Text: "what was to be kept stands in no place: nothing is removed until keep is set", Do: "--keep \"7 daily, 4 weekly\", or later in the configuration"})
-	}
-	if f.schedule == "" {
-		out = append(out, vault.Check{State: "!", Text: "when backups started stands in no place: none starts by itself", Do: "--schedule 02:00, or later in the configuration"})
-	}
-	return out
 }
 
 func takeOverRefused(plan *vault.TakeOverPlan) error {
@@ -158,28 +146,36 @@ func printTakeOver(w io.Writer, plan *vault.TakeOverPlan, t *setup.TakeOver) {
 // tookOver opens the vault as it is configured now, and says what is to be
 // done next.
 func (p *program) tookOver(ctx context.Context, t *setup.TakeOver, plan *vault.TakeOverPlan) error {
+	key, err := p.openTaken(ctx, t, plan)
+	if err != nil {
+		return err
+	}
+	next := []string{p.again("pgvault backup"), p.again("pgvault timer install"), p.again("pgvault recovery-sheet")}
+	if p.json {
+		return p.printJSON(map[string]any{"plan": plan, "config": t.Path, "signing_key": key, "next": next})
+	}
+	fmt.Fprintf(p.stdout, "config      %s\nsigning key %s\nvault       %s, id %s\n", safetext.Line(t.Path), key, safetext.Line(plan.Vault), plan.ID)
+	if !p.quiet {
+		fmt.Fprintf(p.stderr, "next: %s   saves the databases into the same vault\n      %s   has backups start by themselves\n      %s   the old sheet does not know this host's key\n", next[0], next[1], next[2])
+	}
+	return nil
+}
+
+// openTaken opens the vault by the configuration that a take-over has
+// written, and gives the fingerprint of this host's key.
+func (p *program) openTaken(ctx context.Context, t *setup.TakeOver, plan *vault.TakeOverPlan) (string, error) {
 	p.config, p.vaultName = t.Path, ""
 	s, err := p.open()
 	if err != nil {
-		return err
+		return "", err
 	}
 	facts, err := s.vault.SheetFacts(ctx)
 	if err == nil && facts.ID != plan.ID {
 		err = &fault.Error{Op: "recover", What: "the place holds another vault now", Why: "its id is " + facts.ID, Left: "the configuration is written, nothing else", Do: "look at it: pgvault list", Code: fault.Failed}
 	}
 	if err != nil {
-		return err
+		return "", err
 	}
-	if err := s.vault.Audit(ctx, "settings", "take-over of "+plan.Vault, "ok", "signing key "+facts.Signers[0].Fingerprint); err != nil {
-		return err
-	}
-	next := []string{p.again("pgvault backup"), p.again("pgvault timer install"), p.again("pgvault recovery-sheet")}
-	if p.json {
-		return p.printJSON(map[string]any{"plan": plan, "config": t.Path, "signing_key": facts.Signers[0].Fingerprint, "next": next})
-	}
-	fmt.Fprintf(p.stdout, "config      %s\nsigning key %s\nvault       %s, id %s\n", safetext.Line(t.Path), facts.Signers[0].Fingerprint, safetext.Line(plan.Vault), plan.ID)
-	if !p.quiet {
-		fmt.Fprintf(p.stderr, "next: %s   saves the databases into the same vault\n      %s   has backups start by themselves\n      %s   the old sheet does not know this host's key\n", next[0], next[1], next[2])
-	}
-	return nil
+	key := facts.Signers[0].Fingerprint
+	return key, s.vault.Audit(ctx, "settings", "take-over of "+plan.Vault, "ok", "signing key "+key)
 }

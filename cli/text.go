@@ -42,6 +42,9 @@ func (t *textSink) sink(e vault.Event) {
 			t.line("reseal of several archives")
 			break
 		}
+		if e.Kind == vault.KindRecover {
+			break // the plan was shown
+		}
 		if e.Kind == vault.KindRetention {
 			t.line("retention of %s", safetext.Line(firstOf(e.Database, "all databases")))
 			break
@@ -55,6 +58,8 @@ func (t *textSink) sink(e vault.Event) {
 		t.table(e)
 	case vault.PlaceDone:
 		t.placeDone(e)
+	case vault.DatabaseDone:
+		t.line("%d of %d: %s is %s", e.N, e.Of, safetext.Line(e.Row.Database), safetext.Line(e.Row.Result))
 	case vault.Notice:
 		mark := "   "
 		if e.Level == "warning" {
@@ -176,6 +181,10 @@ func (t *textSink) done(e vault.RunDone) {
 		}
 	case vault.KindVerify:
 		t.line("ok %s is %s%s, %.1f s", e.ID, e.Proof, equalText(e), e.Seconds)
+	case vault.KindRecover:
+		if r := e.Recovered; r != nil {
+			t.line("ok %d databases came back%s, %.1f s", len(r.Databases), equalText(e), e.Seconds)
+		}
 	case vault.KindSwitch:
 		t.line("ok %s: the names are as planned, %.1f s", safetext.Line(e.Database), e.Seconds)
 	case vault.KindRestore:

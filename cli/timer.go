@@ -47,10 +47,12 @@ func (p *program) timerCmd() *cobra.Command {
 		Args: usageArgs(cobra.NoArgs), RunE: func(cmd *cobra.Command, _ []string) error { return p.timerRemove(cmd.Context()) }}
 	run := &cobra.Command{Use: "run", Short: "Start what is due from here on, until told to end",
 		Long: "The scheduler in the foreground, for containers and hosts without systemd and cron. It backs\n" +
-			"up one database after another, and begins with what was slept through. It looks at the\n" +
-			"clock at least once a minute, so that a jump of it or a sleep of the machine is noticed.\n" +
-			"At SIGTERM and Ctrl-C a backup that runs is ended cleanly, leaves nothing half-made, and\n" +
-			"is made up for by the next start.",
+			"up one database after another, and begins with what was slept through. Where the\n" +
+			"configuration has a [drill] with a schedule, it proves archives by restore too, beside the\n" +
+			"backups and giving way to them, as verify --due does; a machine that only drills needs no\n" +
+			"schedule for backups. It looks at the clock at least once a minute, so that a jump of it or\n" +
+			"a sleep of the machine is noticed. At SIGTERM and Ctrl-C what runs is ended cleanly, leaves\n" +
+			"nothing half-made, and is made up for by the next start.",
 		Args: usageArgs(cobra.NoArgs), RunE: func(cmd *cobra.Command, _ []string) error { return p.timerRun(cmd.Context()) }}
 	cmd.AddCommand(install, show, remove, run)
 	return cmd

@@ -26,8 +26,7 @@ func (p *program) verifyDue(ctx context.Context, s *session, names []string, f d
 	if f.other {
 		return usage("--due goes with names of databases, --level and -i only")
 	}
-	d := s.conf.Drill
-	o := vault.RestoreDrill{Level: vault.Proof(d.Level), Every: d.Every, Schedule: s.conf.DrillSchedule(), Wants: d.Wants}
+	d, o := s.conf.Drill, drillOf(s.conf)
 	if f.leveled {
 		o.Level = vault.Proof(f.level)
 	}
@@ -74,20 +73,26 @@ func (p *program) drillIdentity(d config.Drill) error {
 	if len(p.identities)+len(p.texts) > 0 {
 		return p.readIdentities(func(name string) bool { return name == "-" })
 	}
-	if d.Identity == "" {
-		return &fault.Error{What: "there is no key for a drill", Why: "neither -i nor drill.identity in the configuration names one", Left: "nothing was started",
-			Do: "-i KEY; on a machine of its own, never on the one that makes the backups: [drill] with identity = \"/path\"", Code: fault.NoKey}
-	}
-	path := d.IdentityFile(os.Getenv("CREDENTIALS_DIRECTORY"))
-	if path == "" {
-		return &fault.Error{What: "the drill's key " + d.Identity + " is a credential of its service", Why: "CREDENTIALS_DIRECTORY is not set: systemd did not start this", Left: "nothing was started",
-			Do: "systemctl start pgvault-drill.service, or give a key with -i", Code: fault.NoKey}
-	}
-	if err := privateFile(path, d.Credential() != ""); err != nil {
+	path, err := drillKey(d)
+	if err != nil {
 		return err
 	}
 	p.identities = []string{path}
 	return nil
+}
+
+// drillKey is the file of the key that the configuration names.
+func drillKey(d config.Drill) (string, error) {
+	if d.Identity == "" {
+		return "", &fault.Error{What: "there is no key for a drill", Why: "neither -i nor drill.identity in the configuration names one", Left: "nothing was started",
+			Do: "-i KEY; on a machine of its own, never on the one that makes the backups: [drill] with identity = \"/path\"", Code: fault.NoKey}
+	}
+	path := d.IdentityFile(os.Getenv("CREDENTIALS_DIRECTORY"))
+	if path == "" {
+		return "", &fault.Error{What: "the drill's key " + d.Identity + " is a credential of its service", Why: "CREDENTIALS_DIRECTORY is not set: systemd did not start this", Left: "nothing was started",
+			Do: "systemctl start pgvault-drill.service, or give a key with -i", Code: fault.NoKey}
+	}
+	return path, privateFile(path, d.Credential() != "")
 }
 
 // privateFile refuses a key that others can read. Who can read a credential of

@@ -343,5 +343,5 @@ func report(run *Run, target string) []Section {
 		}
 		out = append(out, Section{Table: t})
 	}
-	return append(out, failed4(d.Err)...)
+	return append(out, FourLines(d.Err)...)
 }

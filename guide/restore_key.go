@@ -26,7 +26,7 @@ func (r *restore) keyStep() Step {
 			{Key: keyHow, Label: "way", Kind: Choice, Options: r.ways},
 			{Key: keyAnswer, Label: "answer", Kind: Secret, When: how("elsewhere"), Valid: onlyAnswer, Hint: "the line that pgvault unlock printed", Lines: true},
 			{Key: keyFile, Label: "path", Kind: Path, When: how("file"), Hint: "/mnt/usb/key.txt", Valid: nil},
-			{Key: keyPasted, Label: "key", Kind: Secret, When: how("paste"), Valid: onlyIdentity, Hint: "AGE-SECRET-KEY-1..., or an SSH private key", Lines: true},
+			{Key: keyPasted, Label: "key", Kind: Secret, When: how("paste"), Valid: OnlyIdentity, Hint: "AGE-SECRET-KEY-1..., or an SSH private key", Lines: true},
 		},
 		Load:  r.loadKey,
 		Check: r.checkKey,
@@ -81,7 +81,9 @@ func onlyAnswer(_ *Values, b []byte) Line {
 	return l
 }
 
-func onlyIdentity(_ *Values, b []byte) Line {
+// OnlyIdentity is the Valid of a hidden field for a secret key: it says what
+// was pasted as far as that may be shown, and refuses all else.
+func OnlyIdentity(_ *Values, b []byte) Line {
 	if isAnswer(b) {
 		return Line{State: "x", Text: "this is an answer of pgvault unlock; choose \"unlock elsewhere\" for it"}
 	}
@@ -141,7 +143,13 @@ func (r *restore) checkKey(_ context.Context, v *Values) []Line {
 	if v.Get(keyHow) != "file" || v.Get(keyFile) == "" {
 		return nil
 	}
-	path := r.expand(v.Get(keyFile))
+	return LookAtKey(r.expand(v.Get(keyFile)), FactOf[[]string](v, factPlaces))
+}
+
+// LookAtKey says what there is to say of an identity file at path that is not
+// read yet: who else may read it, and whether it lies on the same disk as one
+// of the folders of archives.
+func LookAtKey(path string, archives []string) []Line {
 	info, err := os.Stat(path)
 	switch {
 	case err != nil && os.IsNotExist(err):
@@ -155,7 +163,7 @@ func (r *restore) checkKey(_ context.Context, v *Values) []Line {
 	if info.Mode().Perm()&0o077 != 0 {
 		lines = append(lines, Line{State: "!", Text: fmt.Sprintf("others on this host can read it (mode %04o)", info.Mode().Perm()), Do: "chmod 600 " + Quoted(path)})
 	}
-	for _, dir := range FactOf[[]string](v, factPlaces) {
+	for _, dir := range archives {
 		if sameDisk(info, dir) {
 			lines = append(lines, Line{State: "!", Text: "it lies on the same disk as the backups: whoever takes the disk has both", Do: "keep it elsewhere"})
 			break

@@ -178,7 +178,7 @@ func (r *restore) swappedStep() Step {
 				return nil
 			}
 			if run.Done.Result != vault.ResultOK {
-				return failed4(run.Done.Err)
+				return FourLines(run.Done.Err)
 			}
 			undo := "pgvault switch --undo " + Quoted(p.Database) + " --confirm " + Quoted(p.Database)
 			if r.Again != nil {
@@ -191,8 +191,9 @@ func (r *restore) swappedStep() Step {
 	}
 }
 
-// failed4 is an error in its four lines.
-func failed4(err error) []Section {
+// FourLines is an error as sections: what happened, why, what is left as it
+// was, what to do. None for nil.
+func FourLines(err error) []Section {
 	if err == nil {
 		return nil
 	}

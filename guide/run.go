@@ -17,6 +17,8 @@ type Run struct {
 	Differs  []vault.TableDone // tables that are not as recorded
 	Tables   int               // tables that have passed in this stage
 	Done     *vault.RunDone
+	Database string             // of a recovery: the one under way
+	Rows     []vault.RecoverRow // of a recovery: those that have ended
 }
 
 // take brings one event in.
@@ -24,6 +26,7 @@ func (r *Run) take(e vault.Event) {
 	switch e := e.(type) {
 	case vault.RunStarted:
 		r.Stages, r.Stage = e.Stages, 0
+		r.Database, r.Progress, r.Tables = e.Database, vault.Progress{}, 0
 	case vault.StageStarted:
 		for i, s := range r.Stages {
 			if s == e.Stage {
@@ -40,6 +43,8 @@ func (r *Run) take(e vault.Event) {
 		}
 	case vault.Notice:
 		r.Notices = append(r.Notices, e.Text)
+	case vault.DatabaseDone:
+		r.Rows, r.Database, r.Stages = append(r.Rows, e.Row), "", nil
 	case vault.RunDone:
 		r.Done = &e
 	}

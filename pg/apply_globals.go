@@ -17,7 +17,8 @@ type GlobalStatement struct {
 	Text string // to be shown: a password is left out
 	// Must tells that without it the role is not there; what else fails is a
 	// warning.
-	Must bool
+	Must    bool
+	Setting string // the name of the setting that it makes; empty: it makes none
 
 	sql string // with the password
 }
@@ -58,6 +59,7 @@ func (g *Globals) PlanGlobals(have, want []string, passwords bool, major int) []
 		if made[s.Role] {
 			sql := "ALTER ROLE " + quoteIdent(s.Role) + " SET " + settingName(s.Name) + " TO " + settingValue(s.Name, s.Value)
 			add(false, s.Role, sql, sql)
+			out[len(out)-1].Setting = s.Name
 		}
 	}
 	for _, r := range g.Roles {

@@ -155,41 +155,55 @@ func DatabaseEmpty(ctx context.Context, s Settings, name string) (exists, empty 
 // ApplyDatabase sets what a dump leaves out because it belongs to the
 // database itself: settings, grants, comment, connection limit and owner.
 // haveRoles are the roles of the target server; what needs another one is
-// left out. Each thing that could not be set is a warning; an error means
-// that the database could not be reached.
-func ApplyDatabase(ctx context.Context, s Settings, name string, info DatabaseInfo, haveRoles []string) (warnings []string, err error) {
+// left out. Each thing that could not be set is a warning; unfit are the
+// settings among them that this version of the server does not know, or not with
+// that value. An error means that the database could not be reached.
+func ApplyDatabase(ctx context.Context, s Settings, name string, info DatabaseInfo, haveRoles []string) (unfit []Setting, warnings []string, err error) {
 	conn, err := s.Connect(ctx, name)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
 	if _, err := conn.Exec(ctx, "SET client_min_messages = error"); err != nil {
-		return nil, queryFault(ctx, "settings", "the database's settings cannot be restored", err)
+		return nil, nil, queryFault(ctx, "settings", "the database's settings cannot be restored", err)
 	}
 	steps, warnings := applySteps(name, info, haveRoles)
 	for _, st := range steps {
 		if _, err := conn.Exec(ctx, st.sql); err != nil {
 			if ctx.Err() != nil || conn.IsClosed() {
-				return warnings, queryFault(ctx, "settings", "the database's settings cannot be restored", err)
+				return unfit, warnings, queryFault(ctx, "settings", "the database's settings cannot be restored", err)
 			}
 			why := err.Error()
 			var e *pgconn.PgError
 			if errors.As(err, &e) {
 				why = e.Message
+				if st.setting != nil && unfitSetting(e.Code) {
+					unfit = append(unfit, *st.setting)
+				}
 			}
 			warnings = append(warnings, st.what+" was not restored: "+why)
 		}
 	}
-	return warnings, nil
+	return unfit, warnings, nil
 }
 
-type applyStep struct{ what, sql string }
+// unfitSetting tells from an error's code whether the server has no such
+// setting, or takes no such value for it: undefined_object,
+// invalid_parameter_value, cant_change_runtime_param, invalid_name.
+func unfitSetting(code string) bool {
+	return slices.Contains([]string{"42704", "22023", "55P02", "42602"}, code)
+}
+
+type applyStep struct {
+	what, sql string
+	setting   *Setting // that it sets; nil: it sets none
+}
 
 // applySteps gives the statements. The owner comes before the grants: a change
 // of owner would merge those of the role that restores into the new owner's.
 func applySteps(name string, info DatabaseInfo, haveRoles []string) (steps []applyStep, warnings []string) {
 	db := "DATABASE " + quoteIdent(name)
-	add := func(what, sql string) { steps = append(steps, applyStep{what, sql}) }
+	add := func(what, sql string) { steps = append(steps, applyStep{what: what, sql: sql}) }
 	lacks := func(role, what string) bool {
 		if role == "" || slices.Contains(haveRoles, role) {
 			return false
@@ -205,6 +219,7 @@ func applySteps(name string, info DatabaseInfo, haveRoles []string) (steps []app
 		}
 		if !lacks(set.Role, what) {
 			add(what, sql+" SET "+settingName(set.Name)+" TO "+settingValue(set.Name, set.Value))
+			steps[len(steps)-1].setting = &set
 		}
 	}
 	if info.Comment != "" {

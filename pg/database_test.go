@@ -98,9 +98,9 @@ func TestApplyDatabase(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	warned, err := pg.ApplyDatabase(t.Context(), settings(), "to", want, have)
-	if err != nil || len(warned) != 0 {
-		t.Fatalf("%q, %v", warned, err)
+	unfit, warned, err := pg.ApplyDatabase(t.Context(), settings(), "to", want, have)
+	if err != nil || len(warned) != 0 || len(unfit) != 0 {
+		t.Fatalf("%q, %+v, %v", warned, unfit, err)
 	}
 	got := catalogOf(t, settings(), "to").Database
 	got.Name, got.Size, want.Size = want.Name, 0, 0
@@ -109,11 +109,12 @@ func TestApplyDatabase(t *testing.T) {
 	}
 	// Roles that are not here, and settings that the server does not know.
 	newDatabase(t, "to2")
+	strange := []pg.Setting{{Name: "no_such_setting", Value: "1"}, {Name: "password_encryption", Value: "on it"}}
 	info := pg.DatabaseInfo{Owner: "nobody_r", ConnLimit: -1, Comment: "kept", Grants: []pg.Grant{{Grantee: "nobody_r", Privilege: "CONNECT"}, {Privilege: "CONNECT"}},
-		Settings: []pg.Setting{{Role: "nobody_r", Name: "work_mem", Value: "1MB"}, {Name: "no_such_setting", Value: "1"}}}
-	warned, err = pg.ApplyDatabase(t.Context(), settings(), "to2", info, have)
-	if err != nil || len(warned) != 4 || strings.Count(strings.Join(warned, "\n"), "»nobody_r« does not exist here") != 3 || !strings.Contains(strings.Join(warned, "\n"), "no_such_setting") {
-		t.Errorf("%q, %v", warned, err)
+		Settings: []pg.Setting{{Role: "nobody_r", Name: "work_mem", Value: "1MB"}, strange[0], strange[1]}}
+	unfit, warned, err = pg.ApplyDatabase(t.Context(), settings(), "to2", info, have)
+	if err != nil || len(warned) != 5 || !slices.Equal(unfit, strange) || strings.Count(strings.Join(warned, "\n"), "»nobody_r« does not exist here") != 3 || !strings.Contains(strings.Join(warned, "\n"), "no_such_setting") {
+		t.Errorf("%q, %+v, %v", warned, unfit, err)
 	}
 	if d := catalogOf(t, settings(), "to2").Database; d.Comment != "kept" || !slices.Contains(d.Grants, pg.Grant{Privilege: "CONNECT"}) || slices.Contains(d.Grants, pg.Grant{Privilege: "TEMPORARY"}) {
 		t.Errorf("%+v", d)

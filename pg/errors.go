@@ -190,3 +190,9 @@ func queryFault(ctx context.Context, op, what string, err error) error {
 	}
 	return f
 }
+
+// NoSuchTable tells of an error of Loader.Copy whether the table is not there.
+func NoSuchTable(err error) bool {
+	var e *pgconn.PgError
+	return errors.As(err, &e) && e.Code == "42P01"
+}

@@ -79,6 +79,9 @@ func InviteGuest(ctx context.Context, admin Settings, guest func(role string) Se
 		"GRANT CREATE ON DATABASE " + quoteIdent(o.Database) + " TO " + guestHub, "GRANT CREATE ON SCHEMA public TO " + guestHub,
 		"UPDATE pg_catalog.pg_extension SET extowner = '" + guestRole + "'::pg_catalog.regrole", // its comment is in old dumps
 	}, guestTriggers...)
+	if major(g.admin) < 15 { // later the database's owner owns it; a pg_dump of 15 or newer names its owner
+		steps = append(steps, "ALTER SCHEMA public OWNER TO "+guestRole)
+	}
 	for _, e := range o.Extensions {
 		steps = append(steps, "INSERT INTO "+guestSchema+".extensions VALUES ("+quoteLiteral(e.Name)+", "+quoteLiteral(e.Schema)+")")
 	}
@@ -157,6 +160,7 @@ func (g *Guest) Settle(ctx context.Context, owner string) error {
 	err := execAll(ctx, g.admin, []string{
 		"SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE usename = '" + guestRole + "'",
 		"DROP EVENT TRIGGER pgvault_import_schemas", "DROP EVENT TRIGGER pgvault_import_extend", "DROP SCHEMA " + guestSchema + " CASCADE",
+		"DO $$ BEGIN IF (SELECT nspowner FROM pg_catalog.pg_namespace WHERE nspname = 'public') = '" + guestRole + "'::pg_catalog.regrole THEN ALTER SCHEMA public OWNER TO CURRENT_USER; END IF; END $$",
 		"REASSIGN OWNED BY " + guestRole + " TO " + quoteIdent(owner), "DROP OWNED BY " + guestHub, "DROP ROLE " + guestHub,
 		"ALTER ROLE " + guestRole + " NOSUPERUSER",
 	})

@@ -68,19 +68,30 @@ func keyOrder(ctx context.Context, conn *pgx.Conn, tables []TableRef) ([]TableRe
 
 func mergeOne(ctx context.Context, conn *pgx.Conn, b *strings.Builder, schema string, t TableRef) error {
 	live, from := quoteIdent(t.Schema)+"."+quoteIdent(t.Name), quoteIdent(schema)+"."+quoteIdent(t.Name)
-	rows, _ := conn.Query(ctx, `SELECT quote_ident(a.attname), a.attidentity = 'a', coalesce(a.attnum = ANY (i.indkey), false),
+	var inherits *bool
+	if err := conn.QueryRow(ctx, `SELECT (SELECT c.relkind = 'r' FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+		WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p'))`, t.Schema, t.Name).Scan(&inherits); err != nil {
+		return err
+	}
+	own := live // where its own rows are: those of children are theirs
+	if inherits != nil && *inherits {
+		own = "ONLY " + live
+	}
+	rows, _ := conn.Query(ctx, `SELECT quote_ident(a.attname), a.attidentity = 'a', a.attgenerated <> '', coalesce(a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1]), false), coalesce(i.indimmediate, false) AND NOT c.relhasrules,
 			coalesce(pg_catalog.pg_get_serial_sequence(quote_ident(n.nspname) || '.' || quote_ident(c.relname), a.attname), '')
 		FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 		LEFT JOIN pg_catalog.pg_index i ON i.indrelid = c.oid AND i.indisprimary
-		WHERE n.nspname = $1 AND c.relname = $2 AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+		WHERE n.nspname = $1 AND c.relname = $2 AND a.attnum > 0 AND NOT a.attisdropped
 			AND EXISTS (SELECT FROM pg_catalog.pg_attribute x JOIN pg_catalog.pg_class y ON y.oid = x.attrelid JOIN pg_catalog.pg_namespace z ON z.oid = y.relnamespace
 				WHERE z.nspname = $3 AND y.relname = $2 AND x.attname = a.attname AND x.attnum > 0) ORDER BY a.attnum`, t.Schema, t.Name, schema)
 	var columns, key, sequences []string
 	overriding := ""
 	var column, sequence string
-	var always, primary bool
-	_, err := pgx.ForEachRow(rows, []any{&column, &always, &primary, &sequence}, func() error {
-		columns = append(columns, column)
+	var always, generated, primary, immediate bool
+	_, err := pgx.ForEachRow(rows, []any{&column, &always, &generated, &primary, &immediate, &sequence}, func() error {
+		if !generated {
+			columns = append(columns, column)
+		}
 		if always {
 			overriding = " OVERRIDING SYSTEM VALUE"
 		}
@@ -97,14 +108,26 @@ func mergeOne(ctx context.Context, conn *pgx.Conn, b *strings.Builder, schema st
 	}
 	list := strings.Join(columns, ", ")
 	switch {
+	case len(columns) == 0 && inherits != nil:
+		b.WriteString("-- " + commentSafe(t.String()) + " has no column that both have: its rows cannot be told apart, and none is added.\n")
+		return nil
 	case len(columns) == 0:
 		b.WriteString("-- " + commentSafe(t.String()) + " is not in this database: CREATE TABLE " + live + " first.\n")
 		b.WriteString("SELECT 1 / 0 AS \"a table is missing\";\n")
 		return nil
 	case len(key) > 0:
-		fmt.Fprintf(b, "INSERT INTO %s (%s)%s SELECT %s FROM %s ON CONFLICT (%s) DO NOTHING;\n", live, list, overriding, list, from, strings.Join(key, ", "))
-	default:
-		fmt.Fprintf(b, "-- no primary key: a row is missing where no row has the same values\nINSERT INTO %s (%s)%s SELECT %s FROM %s AS q WHERE NOT EXISTS (SELECT FROM %s AS l WHERE (l.%s) IS NOT DISTINCT FROM (q.%s));\n", live, list, overriding, list, from, live,
+		// Rows that are there are not even tried: no trigger fires for them, and
+		// no check that was never validated refuses them. One that comes meanwhile
+		// is passed over, but where the server cannot (a deferred key, a table with
+		// rules).
+		conflict := ""
+		if immediate {
+			conflict = " ON CONFLICT (" + strings.Join(key, ", ") + ") DO NOTHING"
+		}
+		fmt.Fprintf(b, "INSERT INTO %s (%s)%s SELECT %s FROM %s AS q WHERE NOT EXISTS (SELECT FROM %s AS l WHERE (l.%s) = (q.%s))%s;\n", live, list, overriding, list, from, own,
+			strings.Join(key, ", l."), strings.Join(key, ", q."), conflict)
+	default: // as text: some types have no equality (json, xml), or another one (box)
+		fmt.Fprintf(b, "-- no primary key: a row is missing where no row has the same values\nINSERT INTO %s (%s)%s SELECT %s FROM %s AS q WHERE NOT EXISTS (SELECT FROM %s AS l WHERE ROW(l.%s)::text = ROW(q.%s)::text);\n", live, list, overriding, list, from, own,
 			strings.Join(columns, ", l."), strings.Join(columns, ", q."))
 	}
 	b.WriteString(strings.Join(sequences, ""))

@@ -32,6 +32,38 @@ func (p Programs) Restricts() bool {
 	return ma >= 18 || known && mi >= least
 }
 
+// ForScript chooses the programs whose psql runs a script on a server of
+// targetMajor: those of that version, else the next newer, else the next older;
+// only such as can be kept from running what the script tells psql itself.
+func ForScript(all []Programs, searched []string, targetMajor int) (Programs, error) {
+	best := Programs{}
+	distance := func(p Programs) int {
+		if p.Major >= targetMajor {
+			return p.Major - targetMajor
+		}
+		return 1000 + targetMajor - p.Major
+	}
+	var old []string
+	for _, p := range all {
+		switch {
+		case !isProgram(filepath.Join(p.Dir, "psql")):
+		case !p.Restricts():
+			old = append(old, p.Version+" in "+p.Dir)
+		case best.Dir == "" || distance(p) < distance(best):
+			best = p
+		}
+	}
+	if best.Dir != "" {
+		return best, nil
+	}
+	why := "found none; searched: " + strings.Join(searched, " ")
+	if len(old) > 0 {
+		why = `psql knows \restrict since 13.22, 14.17, 15.14, 16.10 and 17.6; found only ` + strings.Join(old, ", ")
+	}
+	return best, &fault.Error{Op: "programs", What: "a script needs a psql that can be kept from running commands of its own", Why: why, Left: "Nothing was run.",
+		Do: "apt install --only-upgrade postgresql-client-" + strconv.Itoa(targetMajor) + ", or install a newer one.", Code: fault.Refused}
+}
+
 // RunScript runs a script with psql: without psqlrc, stopping at the first
 // error, and with every backslash command switched off. The script must hold
 // none that it needs. script's Read must return in the end; RunScript waits

@@ -140,10 +140,12 @@ func (g *Globals) read(ctx context.Context, conn *pgx.Conn) error {
 	}
 	more := "NULL::boolean, NULL::boolean"
 	if major(conn) >= 16 {
-		more = "m.inherit_option, m.set_option"
+		more = "bool_or(m.inherit_option), bool_or(m.set_option)"
 	}
-	rows, _ := conn.Query(ctx, `SELECT r.rolname::text, u.rolname::text, m.admin_option, `+more+` FROM pg_catalog.pg_auth_members m
-		JOIN pg_catalog.pg_roles r ON r.oid = m.roleid JOIN pg_catalog.pg_roles u ON u.oid = m.member WHERE u.rolname !~ '^pg_' ORDER BY 1, 2`)
+	// From 16 on several roles may have granted the same membership, each with
+	// options of its own: what counts is what any of them allows.
+	rows, _ := conn.Query(ctx, `SELECT r.rolname::text, u.rolname::text, bool_or(m.admin_option), `+more+` FROM pg_catalog.pg_auth_members m
+		JOIN pg_catalog.pg_roles r ON r.oid = m.roleid JOIN pg_catalog.pg_roles u ON u.oid = m.member WHERE u.rolname !~ '^pg_' GROUP BY 1, 2 ORDER BY 1, 2`)
 	if g.Memberships, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Membership]); err != nil {
 		return err
 	}

@@ -117,6 +117,17 @@ type Mark struct {
 
 // MarkOf reads a database's mark, in a session on it.
 func MarkOf(ctx context.Context, s Settings, database string) (Mark, error) {
+	return markOf(ctx, s, database, false)
+}
+
+// SettledMarkOf is MarkOf with all that was written by sessions that have
+// ended: before version 15 it waits until the server's statistics, which lag by
+// half a second, have it.
+func SettledMarkOf(ctx context.Context, s Settings, database string) (Mark, error) {
+	return markOf(ctx, s, database, true)
+}
+
+func markOf(ctx context.Context, s Settings, database string, settled bool) (Mark, error) {
 	var m Mark
 	conn, err := s.Connect(ctx, database)
 	if err != nil {
@@ -128,6 +139,11 @@ func MarkOf(ctx context.Context, s Settings, database string) (Mark, error) {
 		return m, err
 	}
 	m.SystemID = info.SystemID
+	if settled && info.Major() < 15 {
+		if _, err := conn.Exec(ctx, "SELECT pg_catalog.pg_sleep(0.7)"); err != nil {
+			return m, switchFault(ctx, "the database's mark cannot be read", err)
+		}
+	}
 	err = conn.QueryRow(ctx, `SELECT d.oid, (SELECT coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0)::bigint FROM pg_catalog.pg_stat_user_tables)
 		FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()`).Scan(&m.OID, &m.Written)
 	return m, switchFault(ctx, "the database's mark cannot be read", err)

@@ -30,6 +30,7 @@ test)
 	want age age
 	want age age-keygen
 	want zstd zstd
+	want bzip2 bzip2
 	want openssh-client ssh-keygen
 	want tmux tmux
 	want procps pkill

@@ -43,7 +43,8 @@ open() { # NAME PROGRAM ARGS...
 	tmux new-session -d -s "$name" -x 100 -y 29 "$@"
 }
 look() { tmux capture-pane -p -t "$1"; }
-keys() { tmux send-keys -t screen "$@"; }
+screen=screen # the one that keys go to
+keys() { tmux send-keys -t "$screen" "$@"; }
 # shows waits until a screen matches: a demo on a slow machine takes a while.
 shows() { # NAME REGEXP
 	local i
@@ -61,16 +62,20 @@ press() {
 	shows screen "$2"
 }
 
-# forward takes a guide to its next step, which may have to wait for a look.
+# forward takes a guide to its next step, when it is not looking at something.
 forward() { # REGEXP
 	local i
+	for ((i = 0; i < 900; i++)); do
+		look "$screen" | grep -q ' \.\.\.$' || break
+		sleep 0.1
+	done
 	keys Enter
 	for ((i = 0; i < 900; i++)); do
-		if look screen | grep -qE "$1"; then return; fi
-		if look screen | grep -q '^ ! wait: '; then keys Enter; fi
-		sleep 0.5
+		if look "$screen" | grep -qE "$1"; then return; fi
+		if look "$screen" | grep -q '^ ! wait: '; then keys Enter; fi
+		sleep 0.1
 	done
-	shows screen "$1"
+	shows "$screen" "$1"
 }
 # choose moves down from the first row of a list to the one that matches.
 choose() { # REGEXP
@@ -91,7 +96,7 @@ shot() { # NAME
 	{
 		echo '<!doctype html><meta charset="utf-8"><style>body{margin:0;background:#12161b;color:#d8dee9}'
 		echo 'pre{margin:12px 16px;font:13px/17px "DejaVu Sans Mono",monospace}</style><pre>'
-		tmux capture-pane -e -p -t screen | aha --no-header --black
+		tmux capture-pane -e -p -t "$screen" | aha --no-header --black
 		echo '</pre>'
 	} >"$work/page.html"
 	chromium --headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking \
@@ -171,3 +176,23 @@ press 4 '\[4 Setup\]'
 shows screen 'looked at'
 shot setup
 keys q
+
+# A second demo's server is the machine that has nothing.
+open spare bin/pgvault demo --size 1MB --keep "$work/spare"
+shows spare '1 Health'
+server=$(sed -n 's/^dbname *= *"\(.*\)"$/\1/p' "$work/spare/config.toml")
+signer=$("${pgvault[@]}" recovery-sheet | sed -n 's/^signed by *//p' | head -n 1)
+place=$(sed -n 's/^url *= *"\(file:.*\)"$/\1/p' "$config" | head -n 1)
+open recovery env STATE_DIRECTORY="$work/spare-state" bin/pgvault -c "$work/fresh/config.toml" \
+	recover --from "$place" --server "$server" -i "$demo/identity-1.txt" --database shop --database billing
+screen=recovery
+shows recovery 'Whose signature'
+keys Tab
+tmux send-keys -t recovery -l "$signer"
+forward 'Which databases'
+forward 'Under which names'
+forward 'Can all of it come back'
+shows recovery 'other check'
+forward 'This will be done'
+shot recover
+tmux send-keys -t spare q

@@ -15,17 +15,21 @@ import (
 )
 
 // draftName is the file of a set-up that was left, in the state folder.
-const draftName = "setup-draft.json"
+const draftName = guideName + draftSuffix
+
+const draftSuffix = "-draft.json"
 
 // LoadDraft gives what was kept of a set-up that was left; false when there is
 // nothing. A draft that cannot be read is as none: the answers are asked again.
-func LoadDraft(stateDir string) (guide.Draft, bool) {
-	src, err := os.ReadFile(filepath.Join(stateDir, draftName))
+func LoadDraft(stateDir string) (guide.Draft, bool) { return loadDraft(stateDir, guideName) }
+
+func loadDraft(stateDir, name string) (guide.Draft, bool) {
+	src, err := os.ReadFile(filepath.Join(stateDir, name+draftSuffix))
 	if err != nil {
 		return guide.Draft{}, false
 	}
 	var d guide.Draft
-	if err := json.Unmarshal(src, &d); err != nil || d.Guide != guideName {
+	if err := json.Unmarshal(src, &d); err != nil || d.Guide != name {
 		return guide.Draft{}, false
 	}
 	return d, true
@@ -47,8 +51,8 @@ func SaveDraft(stateDir string, d guide.Draft) error {
 	if err := os.MkdirAll(stateDir, 0o700); err != nil {
 		return draftFault(stateDir, err)
 	}
-	path := filepath.Join(stateDir, draftName)
-	temp, err := os.CreateTemp(stateDir, "."+draftName+"-")
+	path := filepath.Join(stateDir, d.Guide+draftSuffix)
+	temp, err := os.CreateTemp(stateDir, "."+filepath.Base(path)+"-")
 	if err != nil {
 		return draftFault(stateDir, err)
 	}
@@ -76,8 +80,10 @@ func unfit(key, text string) bool {
 }
 
 // DropDraft forgets the draft.
-func DropDraft(stateDir string) error {
-	if err := os.Remove(filepath.Join(stateDir, draftName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+func DropDraft(stateDir string) error { return dropDraft(stateDir, guideName) }
+
+func dropDraft(stateDir, name string) error {
+	if err := os.Remove(filepath.Join(stateDir, name+draftSuffix)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return draftFault(stateDir, err)
 	}
 	return nil

@@ -33,6 +33,8 @@ func cancelDialog(j vault.Job, th theme) *confirm {
 		text = []string{"What was marked stays marked and what was removed is gone; the rest stays, and the next run goes on from there."}
 	case vault.KindSwitch:
 		text = []string{"Until the names are changed, it is taken back: each database keeps its own, and logins are let in again. After that it is done; U undoes it."}
+	case vault.KindRecover:
+		text = []string{"Databases that are back stay; the one under way is given up.", "No other database is touched, and a next recovery goes on from there."}
 	case vault.KindRestore:
 		text = []string{"The new database is given up; the report says what is left of it.", "No other database is touched."}
 	}

@@ -2,6 +2,7 @@ package tui
 
 import (
 	"slices"
+	"strings"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -13,6 +14,7 @@ import (
 // looks and which keys lead to it.
 type guidePage struct {
 	s       *guide.Session
+	alone   bool   // there is nothing behind it
 	step    string // whose focus and inputs these are
 	focus   int    // among the fields of the step
 	inputs  map[string]*input
@@ -33,6 +35,7 @@ const (
 	cmdWhy    command = "why"
 	cmdSave   command = "save-and-leave"
 	cmdToggle command = "toggle"
+	cmdEsc    command = "esc"
 	cmdAct    command = "act-" // and the key of the step's action
 )
 
@@ -104,7 +107,7 @@ func (p *guidePage) keys(e env) keymap {
 		if f != nil && (textual(f) || f.Kind == guide.Secret) { // the letter itself belongs to the text
 			show = "Alt-" + a.Key
 		}
-		k = append(k, binding{cmd: cmdAct + command(a.Key), keys: []string{a.Key, "alt+" + a.Key}, show: show, name: a.Name, help: a.Help + " (in a text field: Alt-" + a.Key + ")", off: off, line: off == ""})
+		k = append(k, binding{cmd: cmdAct + command(a.Key), keys: append([]string{a.Key}, withAlt(a.Key)...), show: show, name: a.Name, help: a.Help + " (in a text field: Alt-" + a.Key + ")", off: off, line: off == ""})
 	}
 	back := "the step before, with all that was typed kept; from the first step it leaves"
 	save, saves := "leave", "leave the guide; nothing is kept and nothing was done"
@@ -120,10 +123,20 @@ func (p *guidePage) keys(e env) keymap {
 		backKey, whyKey = "Esc", "Alt-?"
 	}
 	k = append(k,
-		binding{cmd: cmdBack, keys: []string{"<", "esc"}, show: backKey, name: "back", help: back, line: true},
+		binding{cmd: cmdBack, keys: []string{"<"}, show: "<", name: "back", help: back, line: backKey == "<"},
+		binding{cmd: cmdEsc, keys: []string{"esc"}, show: "Esc", name: "back", help: "the step before, as <; it never leaves pgvault", line: backKey != "<"},
 		binding{cmd: cmdSave, keys: []string{"ctrl+s"}, show: "^S", name: save, help: saves, line: true},
 		binding{cmd: cmdWhy, keys: []string{"?", "alt+?"}, show: whyKey, name: "why", help: "why this is asked", off: why, line: true})
 	return append(k, p.moving(f)...)
+}
+
+// withAlt is a letter together with Alt: a capital comes as Shift and the small
+// one, or where a terminal tells more, as itself.
+func withAlt(key string) []string {
+	if small := strings.ToLower(key); small != key {
+		return []string{"alt+" + key, "alt+shift+" + small}
+	}
+	return []string{"alt+" + key}
 }
 
 // moving are the keys of lists and long pages; letters too where no text
@@ -169,9 +182,12 @@ func (p *guidePage) do(e env, c command) []action {
 	case cmdReveal:
 		in := p.secret(f)
 		in.reveal = !in.reveal
-	case cmdBack:
+	case cmdBack, cmdEsc:
 		if text, ok := p.s.Back(); ok {
 			return append(told1(text), stay{})
+		}
+		if c == cmdEsc && p.alone {
+			return []action{say("this is the first step; ^S leaves"), stay{}}
 		}
 		p.s.Leave()
 		return []action{closeTop{}}

@@ -84,8 +84,12 @@ func (s *sheet) gap() {
 func (p *guidePage) cut(s *sheet, head []string) block {
 	p.lines, p.h = len(s.lines), max(s.e.h-len(head), 1)
 	top := 0
-	if s.from >= 0 && s.to >= p.h {
-		top = min(s.from, s.to-p.h+1)
+	seen := p.h
+	if p.lines > p.h && p.h > 1 { // the last line tells how many more there are
+		seen--
+	}
+	if s.from >= 0 && s.to >= seen {
+		top = min(s.from, s.to-seen+1)
 	}
 	p.scroll = max(min(p.scroll, p.lines-p.h-top), -top)
 	p.top = max(top+p.scroll, 0)
@@ -130,7 +134,39 @@ func (p *guidePage) trail(e env) []string {
 	case textWidth(long) <= e.w && e.h >= 12:
 		return []string{" " + e.th.bold(title) + "  " + strings.Join(shown, " > "), spread("", count, e.w)}
 	}
+	if line := p.shortTrail(e, title, crumbs, place, e.w-len(count)-1); line != "" {
+		return []string{spread(line, count, e.w), ""}
+	}
 	return []string{spread(" "+e.th.bold(title+"  "+plain[max(place-1, 0)]), count, e.w)}
+}
+
+// shortTrail is a trail of many steps in room cells: those behind as a number,
+// those ahead as far as they go. It is empty where not even two of them fit.
+func (p *guidePage) shortTrail(e env, title string, crumbs []guide.Crumb, place, room int) string {
+	if place < 1 || e.h < 12 {
+		return ""
+	}
+	now := e.th.bold(strings.ToUpper(e.th.text(crumbs[place-1].Name)))
+	line := " " + e.th.bold(title) + "  "
+	if place > 1 {
+		line += fmt.Sprintf("%d ", place-1) + e.th.good("ok") + " > "
+	}
+	line += now
+	for i, c := range crumbs[place:] {
+		next := line + " > " + e.th.text(c.Name)
+		more := ""
+		if place+i+1 < len(crumbs) {
+			more = " > ..."
+		}
+		if textWidth(next+more) > room {
+			if i < 2 {
+				return ""
+			}
+			return line + " > ..."
+		}
+		line = next
+	}
+	return line
 }
 
 func (p *guidePage) drawField(s *sheet, f *guide.Field, i, labelW int) {

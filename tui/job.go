@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -94,6 +95,10 @@ func (j *job) asJob() vault.Job {
 func (j *job) apply(ev vault.Event, now time.Time) {
 	switch ev := ev.(type) {
 	case vault.RunStarted:
+		if j.kind == vault.KindRecover && ev.Kind != j.kind {
+			j.part(ev, now)
+			break
+		}
 		j.kind = vault.Kind(first(string(ev.Kind), string(j.kind)))
 		j.id, j.database, j.target = first(ev.ID, j.id), first(ev.Database, j.database), first(ev.Target, j.target)
 		j.started = at(ev.At, j.started)
@@ -108,6 +113,9 @@ func (j *job) apply(ev vault.Event, now time.Time) {
 		j.tableDone(ev)
 	case vault.Notice:
 		j.notice(ev, now)
+	case vault.DatabaseDone:
+		text, warn := databaseWords(ev)
+		j.addLog(logLine{now, warn, text})
 	case vault.PlaceDone:
 		text, warn := placeWords(ev)
 		j.addLog(logLine{now, warn, text})
@@ -118,6 +126,26 @@ func (j *job) apply(ev vault.Event, now time.Time) {
 	case vault.RunDone:
 		j.end(ev)
 	}
+}
+
+// part begins one restore of a recovery: its stages take the place of those of
+// the one before.
+func (j *job) part(ev vault.RunStarted, now time.Time) {
+	j.id, j.database, j.target = ev.ID, ev.Database, ev.Target
+	j.stages, j.cur = nil, -1
+	for _, s := range ev.Stages {
+		j.stages = append(j.stages, stageRow{stage: s})
+	}
+	j.addLog(logLine{now, false, "restoring " + ev.Database})
+}
+
+// databaseWords say how one database of a recovery ended.
+func databaseWords(e vault.DatabaseDone) (text string, warn bool) {
+	text = fmt.Sprintf("%d of %d: %s is %s", e.N, e.Of, e.Row.Database, e.Row.Result)
+	if e.Row.Why != "" {
+		text += ": " + e.Row.Why
+	}
+	return text, e.Row.Err() != nil
 }
 
 func at(t, or time.Time) time.Time {

@@ -75,7 +75,9 @@ func newModel(g *engine, o Options) *model {
 	m.home = []screen{newHealth(), m.archives, newActivity(), m.setup}
 	m.pages = []screen{m.home[0]}
 	if o.Guide != nil {
-		m.pages = append(m.pages, newGuidePage(o.Guide))
+		p := newGuidePage(o.Guide)
+		p.alone = true
+		m.pages = append(m.pages, p)
 	}
 	return m
 }

@@ -17,6 +17,9 @@ func ofAll(k vault.Kind) string {
 	if k == vault.KindRetention {
 		return "all databases,"
 	}
+	if k == vault.KindRecover {
+		return "whole-vault"
+	}
 	return "missing"
 }
 

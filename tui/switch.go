@@ -94,9 +94,9 @@ func (s *switchPage) matches(th theme) bool {
 // field is empty and the name does not begin with it, else with Alt.
 func (s *switchPage) letter(k string) (show string, keys []string) {
 	if s.takesText() && (len(s.in.r) > 0 || strings.HasPrefix(s.want.database, k)) {
-		return "Alt-" + k, []string{"alt+" + k}
+		return "Alt-" + k, withAlt(k)
 	}
-	return k, []string{k, "alt+" + k}
+	return k, append([]string{k}, withAlt(k)...)
 }
 
 func (s *switchPage) keys(e env) keymap {

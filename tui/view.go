@@ -263,7 +263,7 @@ func (m *model) messageLine() string {
 		return " " + cutEnd(m.message, m.w-1)
 	}
 	run := m.know.running()
-	if len(run) == 0 || m.place == placeActivity || m.place == placeHealth && m.h >= 20 && len(m.pages) == 1 {
+	if len(run) == 0 || m.alone() || m.place == placeActivity || m.place == placeHealth && m.h >= 20 && len(m.pages) == 1 {
 		return "" // the page tells it
 	}
 	more := "   (3 shows it)"

@@ -13,7 +13,7 @@ type aboutProof struct {
 
 const (
 	everywhere = -1 // of the bytes that every copy has
-	nowhere    = -2 // a place that the configuration does not name
+	nowhere    = -2 // a copy that is not known, or that is not seen here
 )
 
 // proofs adds to out what lies beside the copies of one archive, oldest first,
@@ -25,8 +25,15 @@ func (m *merger) proofs(out []aboutProof, vs []version, digest string) []aboutPr
 		}
 		for i := range o.row.Proofs {
 			p := &o.row.Proofs[i]
-			if len(vs) == 1 || !known(out, p) {
+			at := -1
+			if len(vs) > 1 {
+				at = slices.IndexFunc(out, func(q aboutProof) bool { return sameProof(q.ProofRecord, p) })
+			}
+			switch {
+			case at < 0:
 				out = append(out, aboutProof{p, m.about(p, o.place)})
+			case out[at].Told && !p.Told: // the one beside the copy that was read says more
+				out[at] = aboutProof{p, m.about(p, o.place)}
 			}
 		}
 	}
@@ -36,19 +43,22 @@ func (m *merger) proofs(out []aboutProof, vs []version, digest string) []aboutPr
 	return out
 }
 
-func known(list []aboutProof, p *ProofRecord) bool {
-	return slices.ContainsFunc(list, func(q aboutProof) bool {
-		return q.At.Equal(p.At) && q.Level == p.Level && q.Result == p.Result && q.By == p.By && q.Place == p.Place
-	})
+func sameProof(q, p *ProofRecord) bool {
+	return q.At.Equal(p.At) && q.Level == p.Level && q.Result == p.Result && q.By == p.By && q.Place == p.Place
 }
 
 // about tells whose copy a proof speaks of that lies in this place. A
 // failure that was met after the stored bytes had been found right is one of
 // every copy: all have these bytes. One that names a place which is not
-// configured counts where it lies, and a success does not count at all.
+// configured counts where it lies, and a success does not count at all. One
+// that was brought from elsewhere says nothing of any copy's bytes: another
+// host may have called the place that was read as this one calls its own.
 func (m *merger) about(p *ProofRecord, lies int) int {
 	if p.Result != "ok" && p.Level.Rank() > ProofIntact.Rank() {
 		return everywhere
+	}
+	if p.Told && p.Result == "ok" {
+		return nowhere
 	}
 	if p.Place == "" {
 		return lies

@@ -14,7 +14,7 @@ import (
 // first frame: 10 000 rows take some milliseconds, as JSON or gob twenty
 // times as long. Numbers are varints, a string that was there before is
 // written as its number. A file of another version is passed over.
-const listingMagic = "pgvault listing 5\n"
+const listingMagic = "pgvault listing 6\n"
 
 var errListing = errors.New("the remembered listing cannot be read")
 
@@ -143,6 +143,7 @@ func (e *encoder) archive(a *Archive) {
 		for _, s := range [...]string{string(p.Level), p.Result, p.By, p.Key, p.Note, p.Place} {
 			e.text(s)
 		}
+		e.flag(p.Told)
 	}
 }
 
@@ -264,5 +265,6 @@ func (d *decoder) archive(a *Archive) {
 		p := &a.Proofs[i]
 		p.At = d.time()
 		p.Level, p.Result, p.By, p.Key, p.Note, p.Place = Proof(d.text()), d.text(), d.text(), d.text(), d.text(), d.text()
+		p.Told = d.number() == 1
 	}
 }

@@ -15,7 +15,7 @@ func anyListing() *remembered {
 	full := Archive{ID: "20250620T120000Z-0001", Database: "shop", Started: at, Finished: at.Add(time.Minute), State: "damaged", Tables: 3, Rows: 1 << 40, Bytes: 7,
 		Stored: -1, Proof: ProofRestored, Pinned: true, Recipient: []string{"duty", "safe"}, Reason: "part, missing \x00",
 		Seq: 9, ServerVersion: "15.18", DumpVersion: "15.18", Warnings: 2, Tags: []string{"before", "the upgrade"},
-		Proofs: []ProofRecord{{at, ProofReadable, "ok", "a@b", "one-time key", "3 of 3", "disk"}, {at, ProofRestored, "failed", "", "", "学", ""}}, digest: "abc", locked: at,
+		Proofs: []ProofRecord{{at, ProofReadable, "ok", "a@b", "one-time key", "3 of 3", "disk", true}, {at, ProofRestored, "failed", "", "", "学", "", false}}, digest: "abc", locked: at,
 		ResealedFrom: "20250620T120000Z-0002", fromDigest: "def", resealed: at.Add(time.Hour),
 		keys: []archive.Recipient{{Name: "duty", Kind: "X25519", Fingerprint: "SHA256:1"}, {Name: "safe", Kind: "SSH", Fingerprint: "SHA256:2"}}}
 	return &remembered{at: at, vaultID: "id", trust: "keys", empty: true, rest: []string{"shop/20250621T120000Z-0001"},

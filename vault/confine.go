@@ -159,7 +159,7 @@ func (r *restoration) wantedExtensions() (schemas []string, extensions []pg.Exte
 	}
 	for i := range r.toc.Entries {
 		e := &r.toc.Entries[i]
-		if e.Desc != "EXTENSION" {
+		if e.Desc != "EXTENSION" || r.without[e.ID] {
 			continue
 		}
 		x := pg.Extension{Name: e.Tag}

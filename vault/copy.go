@@ -69,7 +69,7 @@ func (c *copying) apply(ctx context.Context, plan *CopyPlan) error {
 		c.info(l)
 	}
 	c.take(plan)
-	if len(c.work) == 0 && len(plan.Silent) == 0 {
+	if len(c.work) == 0 && len(plan.Silent) == 0 && len(plan.untold) == 0 {
 		c.info("every place has what it should")
 	}
 	for _, t := range c.targets {
@@ -79,6 +79,7 @@ func (c *copying) apply(ctx context.Context, plan *CopyPlan) error {
 		}
 	}
 	c.schedule(ctx)
+	c.tellProofs(ctx, plan.untold)
 	if ctx.Err() == nil {
 		c.readBackWeekly(ctx)
 	}

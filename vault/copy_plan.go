@@ -21,8 +21,10 @@ type CopyPlan struct {
 	Copies   []PlannedCopy // newest archive first
 	Silent   []PlaceResult // places that do not answer, and may lack something
 	Left     []string      // what is left out and why, in words
+	Proofs   int           // copies that lack a proof which lies in another place, and get it
 
-	work []*copyWork
+	work   []*copyWork
+	untold []untold
 }
 
 // PlannedCopy is one archive that one place is to get.
@@ -114,6 +116,10 @@ func (v *Vault) planCopies(list []Archive, silent []sight, o CopyOptions) *CopyP
 		}
 		if w := v.planArchive(a, mute, o, lacks); len(w.to) > 0 {
 			p.add(w, v.Places())
+		}
+		if u, ok := untoldOf(a); ok {
+			p.untold = append(p.untold, u)
+			p.Proofs += len(u.to)
 		}
 	}
 	if lost > 0 {

@@ -281,7 +281,7 @@ func (v *Vault) recordDrill(ctx context.Context, d *Drill, o *located) {
 	}
 	signer, err := archive.LoadSigner(v.c.SigningKey)
 	if err == nil {
-		err = v.addProof(ctx, o, signer, archive.ProofFile{Level: string(ProofHeader), Result: "ok", Key: key,
+		err = v.addProofEverywhere(ctx, nil, o, signer, archive.ProofFile{Level: string(ProofHeader), Result: "ok", Key: key,
 			Note: fmt.Sprintf("key drill: the headers of %s were opened", plural(int64(d.Opened), "archive"))})
 	}
 	if err != nil {

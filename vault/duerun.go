@@ -189,22 +189,26 @@ func (r *dueRunner) next(plan []due) (time.Time, bool) {
 // until waits for a moment of the clock, in steps: it ends early when the
 // clock was set back, and at once when the machine slept over it.
 func (r *dueRunner) until(ctx context.Context, at time.Time) error {
-	for begun := r.v.now(); ; {
-		now := r.v.now()
+	return r.v.waitUntil(ctx, at, r.o.Wait)
+}
+
+func (v *Vault) waitUntil(ctx context.Context, at time.Time, wait func(context.Context, time.Duration) error) error {
+	if wait == nil {
+		wait = waitFor
+	}
+	for begun := v.now(); ; {
+		now := v.now()
 		left := at.Sub(now)
 		if left <= 0 || now.Before(begun) || now.Sub(begun) >= askAgain {
 			return nil
 		}
-		if err := r.o.wait(ctx, min(left, maxWait)); err != nil {
+		if err := wait(ctx, min(left, maxWait)); err != nil {
 			return err
 		}
 	}
 }
 
-func (o *DueOptions) wait(ctx context.Context, d time.Duration) error {
-	if o.Wait != nil {
-		return o.Wait(ctx, d)
-	}
+func waitFor(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

@@ -29,7 +29,7 @@ const (
 	KindSwitch    Kind = "switch"
 	KindImport    Kind = "import"
 	KindReseal    Kind = "reseal"
-	KindRecover   Kind = "recover" // several restores in a row: it has no events of its own but the last line
+	KindRecover   Kind = "recover" // several restores in a row: between its own RunStarted and RunDone are their events, a DatabaseDone in the place of each RunDone
 	KindRetention Kind = "retention"
 )
 
@@ -187,6 +187,12 @@ type TableDone struct {
 	Note         string // why it differs, or "equal, in another order"
 }
 
+// DatabaseDone says how one database of a recovery ended. It is never dropped.
+type DatabaseDone struct {
+	N, Of int // it is the N-th of so many, from 1
+	Row   RecoverRow
+}
+
 // Notice is something a person should know although the run goes on.
 type Notice struct {
 	Level string // "info" or "warning"
@@ -229,8 +235,9 @@ type RunDone struct {
 	TablesEqual int
 	TablesTotal int
 	Differences []Difference
-	Places      []PlaceResult // copy, and backup: every place that copies went to
-	Retained    *Retained     // retention: what it did
+	Places      []PlaceResult  // copy, and backup: every place that copies went to
+	Retained    *Retained      // retention: what it did
+	Recovered   *RecoverReport // recover: row by row
 	Warnings    int
 	Err         error // nil when Result is ok
 }
@@ -257,6 +264,7 @@ func (StageStarted) event() {}
 func (Progress) event()     {}
 func (TableDone) event()    {}
 func (PlaceDone) event()    {}
+func (DatabaseDone) event() {}
 func (Notice) event()       {}
 func (StageDone) event()    {}
 func (RunDone) event()      {}

@@ -83,25 +83,38 @@ type (
 	}
 	doneLine struct {
 		kindOfLine
-		Kind        Kind          `json:"kind"`
-		Result      Result        `json:"result"`
-		Exit        fault.Code    `json:"exit"`
-		ID          string        `json:"id"`
-		Database    string        `json:"database"`
-		Target      string        `json:"target,omitempty"`
-		Tables      int           `json:"tables"`
-		Rows        int64         `json:"rows"`
-		Bytes       int64         `json:"bytes"`
-		Stored      int64         `json:"stored"`
-		Seconds     float64       `json:"seconds"`
-		Proof       Proof         `json:"proof"`
-		Equal       *int          `json:"tables_equal,omitempty"` // of what was compared
-		Total       *int          `json:"tables_total,omitempty"`
-		Differences *[]Difference `json:"differences,omitempty"`
-		Places      []placeLine   `json:"places,omitempty"`
-		Retained    *Retained     `json:"retained,omitempty"`
-		Warnings    int           `json:"warnings"`
-		Error       *errorLine    `json:"error,omitempty"`
+		Kind        Kind           `json:"kind"`
+		Result      Result         `json:"result"`
+		Exit        fault.Code     `json:"exit"`
+		ID          string         `json:"id"`
+		Database    string         `json:"database"`
+		Target      string         `json:"target,omitempty"`
+		Tables      int            `json:"tables"`
+		Rows        int64          `json:"rows"`
+		Bytes       int64          `json:"bytes"`
+		Stored      int64          `json:"stored"`
+		Seconds     float64        `json:"seconds"`
+		Proof       Proof          `json:"proof"`
+		Equal       *int           `json:"tables_equal,omitempty"` // of what was compared
+		Total       *int           `json:"tables_total,omitempty"`
+		Differences *[]Difference  `json:"differences,omitempty"`
+		Places      []placeLine    `json:"places,omitempty"`
+		Retained    *Retained      `json:"retained,omitempty"`
+		Databases   *[]recoverLine `json:"databases,omitempty"` // recover, as are the next two
+		Roles       *[]string      `json:"roles,omitempty"`
+		Notes       *[]string      `json:"notes,omitempty"`
+		Warnings    int            `json:"warnings"`
+		Error       *errorLine     `json:"error,omitempty"`
+	}
+	databaseLine struct {
+		kindOfLine
+		N  int `json:"n"`
+		Of int `json:"of"`
+		recoverLine
+	}
+	recoverLine struct {
+		RecoverRow
+		Error *errorLine `json:"error,omitempty"`
 	}
 	placeDoneLine struct {
 		kindOfLine
@@ -180,6 +193,8 @@ func lineOf(e Event) (any, error) {
 		return l, nil
 	case PlaceDone:
 		return placeDoneLine{is("place_done"), e.Stage, e.Place, e.ID, e.Database, e.Result, e.Bytes, e.There, e.ReadBack, e.Seconds, lineOfError(e.Err)}, nil
+	case DatabaseDone:
+		return databaseLine{is("database"), e.N, e.Of, lineOfRow(e.Row)}, nil
 	case RunDone:
 		return lineOfDone(e), nil
 	}
@@ -196,8 +211,23 @@ func lineOfDone(e RunDone) doneLine {
 	for _, p := range e.Places {
 		l.Places = append(l.Places, placeLine{p.Place, p.Archives, p.Missing, p.Bytes, p.There, lineOfError(p.Err)})
 	}
+	if r := e.Recovered; r != nil {
+		rows := []recoverLine{}
+		for _, row := range r.Databases {
+			rows = append(rows, lineOfRow(row))
+		}
+		roles, notes := append([]string{}, r.Roles...), append([]string{}, r.Warnings...)
+		l.Databases, l.Roles, l.Notes = &rows, &roles, &notes
+	}
 	l.Error = lineOfError(e.Err)
 	return l
+}
+
+func lineOfRow(r RecoverRow) recoverLine { return recoverLine{r, lineOfError(r.err)} }
+
+func (l recoverLine) row() RecoverRow {
+	l.err = l.Error.error()
+	return l.RecoverRow
 }
 
 func lineOfError(err error) *errorLine {
@@ -243,6 +273,8 @@ func DecodeEvent(line []byte) (Event, error) {
 		return decodeLine(line, func(l placeDoneLine) Event {
 			return PlaceDone{l.Stage, l.Place, l.ID, l.Database, l.Result, l.Bytes, l.There, l.ReadBack, l.Seconds, l.Error.error()}
 		})
+	case "database":
+		return decodeLine(line, func(l databaseLine) Event { return DatabaseDone{l.N, l.Of, l.row()} })
 	case "done":
 		return decodeLine(line, func(l doneLine) Event { return doneOf(l) })
 	}
@@ -274,6 +306,12 @@ func doneOf(l doneLine) RunDone {
 	}
 	for _, p := range l.Places {
 		d.Places = append(d.Places, PlaceResult{p.Place, p.Archives, p.Missing, p.Bytes, p.There, p.Error.error()})
+	}
+	if l.Databases != nil {
+		d.Recovered = &RecoverReport{Roles: orZero(l.Roles), Warnings: orZero(l.Notes), Databases: []RecoverRow{}}
+		for _, row := range *l.Databases {
+			d.Recovered.Databases = append(d.Recovered.Databases, row.row())
+		}
 	}
 	d.Err = l.Error.error()
 	return d

@@ -27,10 +27,12 @@ func everyEvent() []Event {
 		PlaceDone{StageCopies, "s3", "ID", "shop", CopyStopped, 1, 2, false, 3.5, failed},
 		Notice{"warning", "look\nhere <&>  \u202e \x1b[2J", at},
 		StageDone{StageData, 1.25},
-		RunDone{KindVerify, ResultFailed, fault.Differs, "ID", "shop", "t", 1, 2, 3, 4, 5.5, ProofIntact, 6, 7, difference, []PlaceResult{{"s3", 1, 2, 3, 4, failed}, {"nas", 5, 0, 6, 7, nil}}, nil, 8, failed},
+		RunDone{KindVerify, ResultFailed, fault.Differs, "ID", "shop", "t", 1, 2, 3, 4, 5.5, ProofIntact, 6, 7, difference, []PlaceResult{{"s3", 1, 2, 3, 4, failed}, {"nas", 5, 0, 6, 7, nil}}, nil, nil, 8, failed},
 		RunDone{Kind: KindBackup, Result: ResultOK, TablesEqual: 3, TablesTotal: 3},
 		RunDone{Kind: KindRetention, Result: ResultOK, Retained: &Retained{Kept: 1, Marked: 2, Unmarked: 3, Gone: 4, Freed: 5}},
-		RunStarted{}, StageStarted{}, Progress{}, TableDone{}, PlaceDone{}, Notice{}, StageDone{}, RunDone{},
+		DatabaseDone{1, 2, RecoverRow{Database: "shop", Target: "shop_b", ID: "ID", Result: "differs", Exit: fault.Differs, TablesEqual: 3, TablesTotal: 4, Rows: 5, Seconds: 6.5, Differences: difference, Why: "w", Do: "d", err: failed}},
+		RunDone{Kind: KindRecover, Result: ResultOK, Recovered: &RecoverReport{Roles: []string{"app"}, Warnings: []string{"w"}, Databases: []RecoverRow{{Database: "a", Result: "ok", Differences: []Difference{}}, {Database: "b", err: failed}}}},
+		DatabaseDone{}, RunStarted{}, StageStarted{}, Progress{}, TableDone{}, PlaceDone{}, Notice{}, StageDone{}, RunDone{},
 	}
 }
 
@@ -50,7 +52,7 @@ func TestEventsRoundTrip(t *testing.T) {
 		}
 		types[fmt.Sprintf("%T", e)] = true
 	}
-	if len(types) != 8 {
+	if len(types) != 9 {
 		t.Errorf("%d types of events were tried", len(types))
 	}
 }

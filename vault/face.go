@@ -70,6 +70,8 @@ type Copy struct {
 	// Known is when the place said so, if it does not answer now: what is
 	// remembered. nil: it was asked for this listing.
 	Known *time.Time `json:"known,omitempty"`
+
+	untold bool // a proof that speaks of the archive does not lie in this place
 }
 
 // The states of a copy. Only CopyGood counts as a copy.
@@ -91,6 +93,7 @@ type ProofRecord struct {
 	Key    string    `json:"key"`             // which identity opened it
 	Note   string    `json:"note"`            // "112 of 112 tables equal"
 	Place  string    `json:"place,omitempty"` // whose copy was read; empty: the one that it lies beside
+	Told   bool      `json:"told,omitempty"`  // it is known from another place than the one it speaks of
 }
 
 // DatabaseStatus is one row of status.

@@ -72,6 +72,7 @@ func (p *RestorePlan) checkRoles(ctx context.Context, conn *pg.Conn, major int, 
 			passwords = "without passwords, which the role of the backup might not read"
 		}
 		p.check("!", "roles are missing: "+list+"; they will be made as they were, "+passwords, "")
+		p.Checks = append(p.Checks, oldPasswords(g, rolesMade(plan), major)...)
 		for _, name := range unmade(names, plan) {
 			p.check("x", "role "+name+" is missing, and is not among the roles that were saved", "make it, or use --create-roles or --no-owner")
 		}
@@ -96,6 +97,17 @@ func unmade(names []string, plan []pg.GlobalStatement) []string {
 	return slices.DeleteFunc(slices.Clone(names), func(n string) bool {
 		return strings.HasPrefix(n, "pg_") || slices.ContainsFunc(plan, func(s pg.GlobalStatement) bool { return s.Must && s.Role == n })
 	})
+}
+
+// rolesMade are the roles that a plan makes.
+func rolesMade(plan []pg.GlobalStatement) []string {
+	var out []string
+	for _, s := range plan {
+		if s.Must {
+			out = append(out, s.Role)
+		}
+	}
+	return out
 }
 
 // makeFullRoles makes the planned roles.
@@ -152,6 +164,8 @@ type GlobalsPlan struct {
 	Exist       []string
 	Tablespaces []string
 	Passwords   bool // the archive has them
+	// Checks are what to know of these roles on this server, each with "!".
+	Checks []Check
 
 	statements []pg.GlobalStatement
 }
@@ -198,6 +212,9 @@ func (v *Vault) PlanGlobals(ctx context.Context, o GlobalsOptions) (*GlobalsPlan
 		want = nil
 	}
 	p := &GlobalsPlan{Archive: f.ID, Passwords: r.globals.Verifiers, statements: r.globals.PlanGlobals(have, want, o.Passwords, info.Major())}
+	if err := p.checkThem(ctx, conn, r.globals, o.Passwords, info); err != nil {
+		return nil, err
+	}
 	for _, s := range p.statements {
 		p.Statements = append(p.Statements, s.Text)
 	}
@@ -212,6 +229,34 @@ func (v *Vault) PlanGlobals(ctx context.Context, o GlobalsOptions) (*GlobalsPlan
 		}
 	}
 	return p, nil
+}
+
+// checkThem leaves out the settings that the server does not know, and says so.
+func (p *GlobalsPlan) checkThem(ctx context.Context, conn *pg.Conn, g *pg.Globals, passwords bool, info pg.ServerInfo) error {
+	if passwords {
+		p.Checks = oldPasswords(g, rolesMade(p.statements), info.Major())
+	}
+	unknown, err := pg.UnknownSettings(ctx, conn, settingsOfRoles(p.statements))
+	if err != nil || len(unknown) == 0 {
+		return err
+	}
+	p.statements = withoutSettings(p.statements, unknown)
+	p.Checks = append(p.Checks, unknownSettings(unknown, info))
+	return nil
+}
+
+func settingsOfRoles(plan []pg.GlobalStatement) []string {
+	var out []string
+	for _, s := range plan {
+		if s.Setting != "" {
+			out = append(out, s.Setting)
+		}
+	}
+	return out
+}
+
+func withoutSettings(plan []pg.GlobalStatement, names []string) []pg.GlobalStatement {
+	return slices.DeleteFunc(plan, func(s pg.GlobalStatement) bool { return slices.Contains(names, s.Setting) })
 }
 
 // ApplyGlobals makes the planned roles, all or none, and remembers that in the

@@ -124,6 +124,7 @@ func TestHealthWarns(t *testing.T) {
 		"all well":        {ok, func(*healthFacts) {}, nil},
 		"one recipient":   {ok, func(f *healthFacts) { f.keys = f.keys[:1] }, []string{"there are 1 recipients"}},
 		"no recipients":   {ok, func(f *healthFacts) { f.keysErr = errors.New("no file") }, []string{"no file"}},
+		"drills only":     {late, func(f *healthFacts) { f.drillsOnly, f.keys, f.keysErr = true, nil, errors.New("no file") }, nil},
 		"broken trail":    {ok, func(f *healthFacts) { f.trail = Trail{Lines: 9, Broken: 4} }, []string{"the audit trail is broken"}},
 		"server down":     {ok, func(f *healthFacts) { f.serverErr = errors.New("refused") }, []string{"the server does not say"}},
 		"nothing starts":  {late, func(*healthFacts) {}, []string{"nothing starts backups"}},

@@ -40,6 +40,7 @@ type healthFacts struct {
 	failing     map[string]tell.Broken
 	switches    []Explained // that were broken off
 	sheet       SheetState
+	drillsOnly  bool // nothing is backed up from this host
 	retention   *NextRetention
 }
 
@@ -191,6 +192,7 @@ func (f *healthFacts) warnings() []Explained {
 			"the archives are not concerned; what the trail says before that line still holds together", "find out who can write to the state folder, and keep a copy of the trail")
 	}
 	switch {
+	case f.drillsOnly: // they are the other host's, which seals to them
 	case f.keysErr != nil:
 		e := fault.As(f.keysErr)
 		add("recipients", e.What, e.Why, e.Left, e.Do)
@@ -214,6 +216,7 @@ func (f *healthFacts) warnings() []Explained {
 	}
 	const nothing, left = "nothing starts backups by itself", "the archives are as they were"
 	switch {
+	case f.drillsOnly:
 	case f.idle:
 		add("idle", nothing, "there is a schedule, and neither a timer, a crontab nor pgvault timer run that would start what is due", left, "pgvault timer install")
 	case f.nothingStarts() && f.starter != "":

@@ -15,6 +15,7 @@ import (
 
 // askState reads what the state folder knows beside the last runs.
 func (f *healthFacts) askState(v *Vault) {
+	f.drillsOnly = v.c.DrillsOnly
 	f.drillEvery, f.proofMaxAge, f.minFree = v.c.DrillEvery, v.c.ProofMaxAge, map[string]int64{}
 	for _, p := range v.c.Places {
 		f.minFree[p.Name] = p.MinFree

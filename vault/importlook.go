@@ -304,7 +304,7 @@ func (in *inspector) judge(f *ImportFile) {
 	if f.State == ImportReady {
 		if _, err := in.choose(f); err != nil {
 			e := fault.As(err)
-			f.refuse(e.Code, e.What, e.Do)
+			f.refuse(e.Code, strings.TrimSuffix(e.What+": "+e.Why, ": "), e.Do)
 		}
 	}
 }
@@ -332,9 +332,9 @@ func (in *inspector) judgeScript(f *ImportFile, s *foreign.Script) {
 
 // chosen are the programs for one dump.
 type chosen struct {
-	server  string // folder of the scratch server's programs
-	restore pg.Programs
-	major   int // of the scratch server
+	server  string      // folder of the scratch server's programs
+	restore pg.Programs // whose pg_restore, or for a script psql, fills the scratch server
+	major   int         // of the scratch server
 }
 
 func (in *inspector) choose(f *ImportFile) (c chosen, err error) {
@@ -351,6 +351,10 @@ func (in *inspector) choose(f *ImportFile) (c chosen, err error) {
 		if p.Dir == c.server {
 			c.major = p.Major
 		}
+	}
+	if f.script != nil {
+		c.restore, err = pg.ForScript(in.programs, in.searched, c.major)
+		return c, err
 	}
 	c.restore, err = pg.ForRestore(in.programs, in.searched, c.major, version)
 	return c, err

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"strconv"
-	"strings"
 
 	"pgvault/fault"
 	"pgvault/pg"
@@ -134,8 +133,7 @@ func (i *importing) restore(ctx context.Context) (err error) {
 		for _, e := range missing {
 			names = append(names, e.Name)
 		}
-		return &fault.Error{Op: "import", What: "extension " + strings.Join(firstFew(names, 5), ", ") + " is not installed for the scratch server", Why: "the dump makes it, and its files are not on this host",
-			Left: i.left, Do: "install its package on this host, for PostgreSQL " + strconv.Itoa(i.use.major), Code: fault.Refused}
+		return scratchLacks("import", names, i.use.major, i.left)
 	}
 	var original *original
 	if i.file.Kind != string(foreign.Directory) {

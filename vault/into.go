@@ -75,19 +75,23 @@ func (v *Vault) copyInto(ctx context.Context, r *restoration, p *RestorePlan) er
 func (r *restoration) chosen() []pg.TableRef {
 	var out []pg.TableRef
 	part := map[int]bool{}
-	for i := range r.toc.Entries {
-		if e := &r.toc.Entries[i]; e.Desc == "TABLE ATTACH" && r.only.entries[e.ID] {
-			_, child := tableDeps(r.toc, e)
-			part[child] = true
+	for _, p := range partitions(r.toc) {
+		if r.only.entries[p.parent] && r.only.entries[p.child] && r.askedFor(p.parent) {
+			part[p.child] = true
 		}
 	}
 	for i := range r.toc.Entries {
 		e := &r.toc.Entries[i]
-		if e.Desc == "TABLE" && r.only.entries[e.ID] && !part[e.ID] && r.asked(pg.QuoteName(e.Namespace, e.Tag)) {
+		if e.Desc == "TABLE" && r.only.entries[e.ID] && !part[e.ID] && r.askedFor(e.ID) {
 			out = append(out, pg.TableRef{Schema: e.Namespace, Name: e.Tag})
 		}
 	}
 	return out
+}
+
+func (r *restoration) askedFor(id int) bool {
+	e := r.toc.Entry(id)
+	return r.asked(pg.QuoteName(e.Namespace, e.Tag))
 }
 
 func (r *restoration) asked(name string) bool {

@@ -98,6 +98,7 @@ func (v *Vault) deadFacts(id string, f jobFacts) jobFacts {
 		return known.(jobFacts)
 	}
 	newest, _ := decodeAs[Progress](f.Progress)
+	recovers := false // its restores' events are in its own journal
 	err := v.jobs().Replay(context.Background(), id, func(line []byte) bool {
 		if bytes.HasPrefix(line, []byte(`{"schema":1,"type":"table_done"`)) {
 			return false // the many
@@ -105,7 +106,9 @@ func (v *Vault) deadFacts(id string, f jobFacts) jobFacts {
 		e, _ := DecodeEvent(line) // a damaged line tells nothing
 		switch e := e.(type) {
 		case RunStarted:
-			f.Archive, f.Database, f.Target = e.ID, e.Database, e.Target
+			if recovers = recovers || e.Kind == KindRecover; !recovers {
+				f.Archive, f.Database, f.Target = e.ID, e.Database, e.Target
+			}
 		case StageStarted:
 			f.Stage = e.Stage
 		case Progress:
@@ -184,6 +187,11 @@ func leftByDead(j Job) string {
 			return "database " + j.Target + " is there with all its rows, but is not proven equal; no other was touched"
 		}
 		return "database " + j.Target + " may be there, half made: drop it by hand; no other was touched"
+	case KindRecover:
+		if j.Stage == "" {
+			return "no database was made; roles may have been"
+		}
+		return "each database that was reported is there; the one under way may be half made: the next recovery says which; no other was touched"
 	case KindSwitch:
 		if j.Stage == "" || j.Stage == StagePrepare {
 			return "no name was changed"
@@ -223,6 +231,8 @@ func outcome(d RunDone) string {
 		return outcomeOfCopy(d)
 	case d.Kind == KindSwitch:
 		return "the names are switched"
+	case d.Recovered != nil:
+		return fmt.Sprintf("%s, %d of %d tables equal", plural(int64(len(d.Recovered.Databases)), "database"), d.TablesEqual, d.TablesTotal)
 	case d.Kind == KindReseal:
 		return bytesText(d.Stored) + " sealed anew"
 	case d.Retained != nil:

@@ -216,7 +216,9 @@ func (r *recorder) record(e Event) {
 	}
 	switch e := e.(type) {
 	case RunStarted:
-		r.facts.Archive, r.facts.Database, r.facts.Target = e.ID, e.Database, e.Target
+		if r.order.Kind != KindRecover { // whose restores are parts of it
+			r.facts.Archive, r.facts.Database, r.facts.Target = e.ID, e.Database, e.Target
+		}
 	case StageStarted:
 		r.facts.Stage, r.kept = e.Stage, time.Time{}
 	case Progress:
@@ -319,6 +321,8 @@ func allMissing(o Order) string {
 		return "all that is missing"
 	case o.Kind == KindRetention:
 		return retainedWhat(o.Names)
+	case o.Recover != nil:
+		return "the vault " + safetext.Line(o.Recover.Vault)
 	}
 	if o.Kind == KindReseal {
 		return "several archives"

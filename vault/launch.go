@@ -55,6 +55,9 @@ func ReceiveStart(address string) (*Start, error) {
 	return s, err
 }
 
+// Order is what was ordered.
+func (s *Start) Order() Order { return s.m.Order }
+
 // Refuse tells the launcher why the runner does not begin.
 func (s *Start) Refuse(err error) { s.parent.Reply("", err) }
 
@@ -77,6 +80,8 @@ func (v *Vault) RunStart(ctx context.Context, s *Start) error {
 		do = v.retentionWork(o)
 	case KindSwitch:
 		do = v.switchWork(o)
+	case KindRecover:
+		do = v.recoverWork(o, ids)
 	default:
 		err := &fault.Error{Op: "launch", What: "a job of an unknown kind was ordered", Why: "kind " + string(o.Kind), Left: "nothing was started", Do: "start it with the same version of pgvault", Code: fault.Usage}
 		s.Refuse(err)

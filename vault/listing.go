@@ -156,7 +156,7 @@ func (v *Vault) describe(ctx context.Context, place store.Store, vf *archive.Vau
 		}
 	}
 	for _, p := range o.Proofs(ctx, trust, f.names) {
-		a.Proofs = append(a.Proofs, ProofRecord{At: p.At, Level: Proof(p.Level), Result: p.Result, By: p.By, Key: p.Key, Note: p.Note, Place: p.Place})
+		a.Proofs = append(a.Proofs, ProofRecord{At: p.At, Level: Proof(p.Level), Result: p.Result, By: p.By, Key: p.Key, Note: p.Note, Place: p.Place, Told: archive.IsTold(p.Name)})
 	}
 	sort.SliceStable(a.Proofs, func(i, j int) bool { return a.Proofs[i].At.Before(a.Proofs[j].At) })
 	return a, o, nil

@@ -101,6 +101,10 @@ func (r *restoration) loadOne(ctx context.Context, l *pg.Loader, w blockWork, p 
 		if err == nil {
 			break
 		}
+		if pg.NoSuchTable(err) && r.metErrors() {
+			p.leave(w)
+			return nil
+		}
 		if !anotherCopy(ctx, err) || !r.readElsewhere(ctx, source, err) {
 			return err
 		}
@@ -288,6 +292,18 @@ func (l *loadProgress) end(w blockWork) {
 	l.p.Rows += w.want.rows
 	l.mu.Unlock()
 	l.r.tableDone(TableDone{Name: w.name(), State: StateDone, Rows: w.want.rows, RowsExpected: w.want.rows, Bytes: w.bytes, SHA256: w.want.sha256})
+}
+
+// leave passes over a table that is not there because the server refused to
+// make it: it must not keep all others from coming back. The comparison finds it
+// missing.
+func (l *loadProgress) leave(w blockWork) {
+	l.mu.Lock()
+	delete(l.active, w.entry.ID)
+	l.p.TablesDone++
+	l.mu.Unlock()
+	l.r.warn("the rows of " + w.name() + " are left out: the table could not be made")
+	l.r.tableDone(TableDone{Name: w.name(), State: StateDiffers, RowsExpected: w.want.rows, Note: "the table could not be made"})
 }
 
 func (l *loadProgress) tell() {

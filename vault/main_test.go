@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 		os.Exit(retainAsChild(order))
 	}
 	for _, e := range os.Environ() {
-		if k, _, _ := strings.Cut(e, "="); strings.HasPrefix(k, "PG") && k != "PGVAULT_TEST_BINDIR" || strings.HasPrefix(k, "DB_") || strings.HasPrefix(k, "BACKUP_") {
+		if k, _, _ := strings.Cut(e, "="); strings.HasPrefix(k, "PG") && !strings.HasPrefix(k, "PGVAULT_TEST_") || strings.HasPrefix(k, "DB_") || strings.HasPrefix(k, "BACKUP_") {
 			os.Unsetenv(k)
 		}
 	}
@@ -69,7 +69,7 @@ func withServer(m *testing.M) int {
 		return fail(err)
 	}
 	defer cluster.Stop()
-	defer func() { stopSwitchServer() }()
+	defer func() { stopSwitchServer(); stopChainServers() }()
 	// Each test's own files lie here, where a search for plaintext looks.
 	temp := filepath.Join(outer, "tmp")
 	if err := os.Mkdir(temp, 0o755); err != nil {

@@ -102,6 +102,10 @@ func (m *merger) archive(vs []version) Archive {
 		}
 	}
 	a.Copies = m.copies()
+	var telling []*ProofRecord
+	if slices.ContainsFunc(vs, func(o version) bool { return len(o.row.Proofs) != len(proofs) }) {
+		telling = tellingOf(proofs)
+	}
 	good := false
 	for i := range m.sights {
 		n := slices.IndexFunc(vs, func(o version) bool { return o.place == i })
@@ -112,6 +116,7 @@ func (m *merger) archive(vs []version) Archive {
 			continue
 		}
 		c := m.copyOf(vs[n], a.digest, proofs, all)
+		c.untold = m.sights[i].err == nil && lacksProof(vs[n].row, a.digest, telling)
 		a.Pinned = a.Pinned || vs[n].row.Pinned
 		if e := vs[n].row.expires; e.After(a.expires) {
 			a.expires = e

@@ -45,7 +45,7 @@ func (r *restoration) objects(t *dumpfile.TOC, only *selection) map[object][]str
 	out := map[object][]string{}
 	for i := range t.Entries {
 		e := &t.Entries[i]
-		if incomparable(e, r.noOwner) || only != nil && !only.entries[e.ID] {
+		if incomparable(e, r.noOwner) || only != nil && !only.entries[e.ID] || t == r.toc && r.without[e.ID] {
 			continue
 		}
 		o, defn := object{e.Desc, e.Namespace, e.Tag}, e.Defn
@@ -121,7 +121,9 @@ func (r *restoration) compareFacts(s *compareScan, now *pg.Catalog) {
 		have[e.Name] = e.Version
 	}
 	for _, e := range was.Extensions {
-		if v, ok := have[e.Name]; !ok {
+		if v, ok := have[e.Name]; !ok && r.leftOut(e.Name) {
+			continue
+		} else if !ok {
 			s.diffs = append(s.diffs, Difference{Table: "extension " + e.Name, Why: "is missing in the restored database"})
 		} else if v != e.Version {
 			r.warn(fmt.Sprintf("extension %s is version %s here and was %s", e.Name, v, e.Version))
@@ -135,7 +137,7 @@ func (r *restoration) compareSettings(s *compareScan, now *pg.Catalog) {
 		return
 	}
 	for _, w := range r.catalog.Database.Settings {
-		if !slices.Contains(now.Database.Settings, w) {
+		if !slices.Contains(now.Database.Settings, w) && !slices.Contains(r.unfit, w) {
 			s.diffs = append(s.diffs, Difference{Table: "database setting " + w.Name, Why: "is not as it was"})
 		}
 	}

@@ -121,6 +121,7 @@ func (p *RestorePlan) checkServer(ctx context.Context, v *Vault) error {
 		return err
 	}
 	p.checkVersions(ctx, v, info)
+	p.checkCode(v, info)
 	if err := p.checkTarget(ctx); err != nil {
 		return err
 	}
@@ -132,6 +133,12 @@ func (p *RestorePlan) checkServer(ctx context.Context, v *Vault) error {
 		return err
 	}
 	if err := p.checkRoles(ctx, conn, info.Major(), roles); err != nil {
+		return err
+	}
+	if err := p.checkOwners(ctx, conn, info); err != nil {
+		return err
+	}
+	if err := p.checkNewer(ctx, conn, info); err != nil {
 		return err
 	}
 	for _, check := range []func(context.Context, *pg.Conn) error{p.checkTablespaces, p.checkLocale, p.checkRoom} {

@@ -37,7 +37,13 @@ func (p *RestorePlan) checkExtensions(ctx context.Context, conn *pg.Conn, major 
 	missing := 0
 	for _, e := range want {
 		o, there := offers[e.Name]
+		gone := pg.GoneExtension(e.Name)
 		switch {
+		case !there && p.prep.r.leaveGone(e.Name, major):
+			p.check("!", fmt.Sprintf("extension %s is left out: PostgreSQL comes without it since version %d", e.Name, gone), "what calls its functions cannot be made there, and is then named in the report")
+		case !there && gone > 0 && major >= gone:
+			missing++
+			p.check("x", fmt.Sprintf("extension %s is needed by the archive, and PostgreSQL comes without it since version %d", e.Name, gone), "restore into a server of version "+strconv.Itoa(gone-1)+" or older, take out there what needs it, and back that up")
 		case !there:
 			missing++
 			p.check("x", "extension "+e.Name+" "+e.Version+" is not installed on the server", "install its package there (for Debian: postgresql-contrib, or postgresql-"+strconv.Itoa(major)+"-…)")

@@ -385,6 +385,7 @@ func (v *Vault) planRecoverRoles(ctx context.Context, p *RecoverPlan) error {
 	}
 	p.globals = g
 	p.Roles = &RecoverRoles{g.Archive, append([]string{}, g.Statements...), append([]string{}, g.Exist...), g.Passwords}
+	p.Checks = append(p.Checks, g.Checks...)
 	for _, sql := range g.Tablespaces {
 		p.check("!", "a tablespace of the old server is not here", sql)
 	}

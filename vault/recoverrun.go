@@ -9,6 +9,7 @@ import (
 
 	"pgvault/fault"
 	"pgvault/pg"
+	"pgvault/safetext"
 )
 
 // RecoverRow is how one database ended.
@@ -28,6 +29,10 @@ type RecoverRow struct {
 
 	err error
 }
+
+// Err is what kept the database from coming back whole, with its four lines;
+// nil where it did.
+func (r RecoverRow) Err() error { return r.err }
 
 // RecoverReport is what a recovery has come to.
 type RecoverReport struct {
@@ -111,6 +116,8 @@ func (v *Vault) recoverOne(ctx context.Context, p *RecoverPlan, d *RecoverDataba
 		row.ID, row.Result, row.TablesEqual, row.TablesTotal = t.Archive, "there", t.TablesEqual, t.TablesTotal
 		if !t.Whole {
 			row.Exit, row.Why = fault.Differs, "since an earlier run, and not all as the archive has it"
+			row.err = &fault.Error{Op: "recover", What: d.Target + " is not all as the archive has it", Why: fmt.Sprintf("an earlier run brought it back, with %d of %d tables equal", t.TablesEqual, t.TablesTotal),
+				Left: "it is left as it was", Do: "look at it; under another name it comes back once more: --as " + safetext.Word(d.Database) + "=" + safetext.Word(d.Target+"_recovered"), Code: fault.Differs}
 		}
 		return row
 	}
@@ -118,6 +125,7 @@ func (v *Vault) recoverOne(ctx context.Context, p *RecoverPlan, d *RecoverDataba
 	for {
 		if ctx.Err() != nil {
 			row.Result, row.Exit, row.Why = "not begun", fault.Cancelled, "the recovery was stopped"
+			row.err = &fault.Error{Op: "recover", What: d.Database + " was not begun", Why: row.Why, Left: "nothing was made of it", Do: "recover again: what is there already is left as it is", Code: fault.Cancelled}
 			return row
 		}
 		var done RunDone

@@ -37,6 +37,8 @@ type restoration struct {
 	bare     bool         // no tablespaces: a scratch server has none
 	oneSpace bool         // all into the default tablespace, as asked
 	made     bool         // this run made the target
+	without  map[int]bool // entries that are left out: this server's version has no such thing
+	unfit    []pg.Setting // of the database, that this server's version does not take
 	confine  *confinement // nil: server's own role does everything
 
 	from struct { // where blocks are read from
@@ -150,18 +152,25 @@ func (r *restoration) passedOver(by string, errs []string) {
 	}
 }
 
-// ids lists what pg_restore may choose a section's entries from when only
-// some tables are restored: all that are wanted, in their order, because a
+// metErrors tells whether something could not be made so far.
+func (r *restoration) metErrors() bool {
+	r.errMu.Lock()
+	defer r.errMu.Unlock()
+	return len(r.errors) > 0
+}
+
+// ids lists what pg_restore may choose a section's entries from when not all
+// is restored: all that are wanted, in their order, because a
 // comment or a grant belongs to the section of the entry before it. nil means
 // everything; the list is empty when nothing is in the section.
 func (r *restoration) ids(section string) []int {
-	if r.only == nil {
+	if r.only == nil && len(r.without) == 0 {
 		return nil
 	}
 	out, any := []int{}, false
 	for i := range r.toc.Entries {
 		e := &r.toc.Entries[i]
-		if r.only.entries[e.ID] {
+		if (r.only == nil || r.only.entries[e.ID]) && !r.without[e.ID] {
 			out = append(out, e.ID)
 			any = any || e.Section.String() == section
 		}
@@ -189,13 +198,14 @@ func (r *restoration) settings(ctx context.Context) error {
 		}
 	}
 	if !r.noOwner && r.only == nil {
-		warnings, err := r.applyDatabase(ctx)
+		unfit, warnings, err := r.applyDatabase(ctx)
 		if err != nil {
 			return err
 		}
 		for _, w := range warnings {
 			r.warn(w)
 		}
+		r.unfit = unfit
 	}
 	if r.confine != nil {
 		return nil
@@ -212,15 +222,15 @@ func (r *restoration) label(ctx context.Context, text string) error {
 	return pg.Exec(ctx, r.admin(), r.target, "COMMENT ON DATABASE "+pg.QuoteIdent(r.target)+" IS '"+text+"'")
 }
 
-func (r *restoration) applyDatabase(ctx context.Context) ([]string, error) {
+func (r *restoration) applyDatabase(ctx context.Context) (unfit []pg.Setting, warnings []string, err error) {
 	conn, err := r.admin().Connect(ctx, "")
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	roles, err := pg.RoleNames(ctx, conn)
 	conn.Close(context.WithoutCancel(ctx))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	return pg.ApplyDatabase(ctx, r.admin(), r.target, r.catalog.Database, roles)
 }

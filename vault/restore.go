@@ -210,7 +210,7 @@ func (v *Vault) recordRestore(ctx context.Context, r *restoration, p *RestorePla
 		return nil
 	}
 	r.done.Proof = ProofRestored
-	err = v.addProof(ctx, p.prep.l, signer, archive.ProofFile{Level: string(ProofRestored), Result: "ok", Key: p.prep.keys,
+	err = v.addProofEverywhere(ctx, r.run, p.prep.l, signer, archive.ProofFile{Level: string(ProofRestored), Result: "ok", Key: p.prep.keys,
 		Tables: r.done.TablesTotal, Equal: r.done.TablesEqual, Note: fmt.Sprintf("restored into %s: %d of %d tables equal", p.Target, r.done.TablesEqual, r.done.TablesTotal)})
 	if fault.CodeOf(err) == fault.PlaceUnreachable { // what was asked for is done
 		r.warn("that it is proven could not be recorded: " + oneLine(err))

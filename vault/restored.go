@@ -66,7 +66,7 @@ func (v *Vault) noteRestored(ctx context.Context, r *restoration, p *RestorePlan
 	if v.c.StateDir == "" || r.only != nil || result != nil && code != fault.Differs && code != fault.Partial {
 		return
 	}
-	mark, err := pg.MarkOf(ctx, r.server, p.Target)
+	mark, err := pg.SettledMarkOf(ctx, r.server, p.Target)
 	if err == nil {
 		n := restoredNote{Vault: v.c.Name, Archive: p.Archive.ID, Manifest: r.o.Digest, Database: p.Archive.Database, BackupAt: p.Archive.Started.UTC(), Target: p.Target,
 			OID: mark.OID, SystemID: mark.SystemID, Written: mark.Written, At: v.now().UTC(), By: who(), TablesEqual: r.done.TablesEqual, TablesTotal: r.done.TablesTotal,

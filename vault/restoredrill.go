@@ -119,10 +119,12 @@ func (v *Vault) drillRound(ctx context.Context, o RestoreDrill, tried triedRun) 
 // DrillEvent is what a drill tells beside its runs' events.
 type DrillEvent struct {
 	At       time.Time
-	Kind     string // started, ended
+	Kind     string // started, ended; of a loop also waiting, problem, and round when one has ended
 	Database string
 	ID       string
-	Err      error // ended
+	Until    time.Time   // waiting and problem: for this moment
+	Round    *DrillRound // round
+	Err      error       // ended, problem, round
 }
 
 // RunRestoreDrill proves what is due, one archive after another, each as a job

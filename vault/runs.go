@@ -41,6 +41,28 @@ type Order struct {
 	Resumes bool       `json:"resumes,omitempty"`
 	Accept  []string   `json:"accept,omitempty"`
 	Old     string     `json:"old,omitempty"`
+
+	// Recover is of a recovery, which has no configuration; with it only
+	// Workers and NoTablespaces of the above count.
+	Recover *RecoverOrder `json:"recover,omitempty"`
+}
+
+// RecoverOrder is what a recovery brings back, and from where.
+type RecoverOrder struct {
+	Place       string   `json:"place"`                 // its address
+	Credentials string   `json:"credentials,omitempty"` // where they come from, as in a [[place]]; never they themselves
+	Vault       string   `json:"vault"`
+	Signers     []string `json:"signers,omitempty"` // public keys that were vouched for; none: the place's own word
+	Service     string   `json:"service,omitempty"` // of the server, or
+	Conninfo    string   `json:"conninfo,omitempty"`
+
+	Databases []string          `json:"databases,omitempty"` // as in RecoverOptions
+	As        map[string]string `json:"as,omitempty"`
+	Latest    bool              `json:"latest,omitempty"`
+	Roles     Roles             `json:"roles"`
+	// Archives are those of the plan that was shown, by database: another
+	// choice is refused.
+	Archives map[string]string `json:"archives"`
 }
 
 // Secrets go to a runner through a pipe. They are never written down, never

@@ -31,7 +31,7 @@ var companions = map[string]bool{
 var leftOut = map[string]bool{"TRIGGER": true, "RULE": true, "POLICY": true, "ROW SECURITY": true, "PUBLICATION TABLE": true}
 
 // selectTables works out what the named tables need. A name is table or
-// schema.table, as SQL writes it or plain.
+// schema.table, as SQL writes it or plain; schema.* is every table of it.
 func selectTables(t *dumpfile.TOC, names []string) (*selection, error) {
 	s := &selection{entries: map[int]bool{}}
 	tables := map[int]bool{}
@@ -45,8 +45,10 @@ func selectTables(t *dumpfile.TOC, names []string) (*selection, error) {
 			return nil, &fault.Error{Op: "choose tables", What: fmt.Sprintf("table %q is in more than one schema", name), Why: "one of them would have to be guessed", Left: "nothing was made or changed", Do: "write schema.table", Code: fault.Usage}
 		}
 		for _, e := range found {
-			tables[e.ID] = true
-			s.tables = append(s.tables, pg.QuoteName(e.Namespace, e.Tag))
+			if !tables[e.ID] {
+				tables[e.ID] = true
+				s.tables = append(s.tables, pg.QuoteName(e.Namespace, e.Tag))
+			}
 		}
 	}
 	s.addPartitions(t, tables)
@@ -67,27 +69,69 @@ func matchTables(t *dumpfile.TOC, name string) []*dumpfile.Entry {
 			out = append(out, e)
 		}
 	}
+	schema, every := strings.CutSuffix(name, ".*")
+	if !every || len(out) > 0 { // a table may be named *
+		return out
+	}
+	for i := range t.Entries {
+		e := &t.Entries[i]
+		if e.Desc == "TABLE" && (e.Namespace == schema || pg.QuoteName("", e.Namespace) == schema) {
+			out = append(out, e)
+		}
+	}
 	return out
 }
 
 // addPartitions adds the partitions of chosen partitioned tables: their
 // rows are the table's rows.
 func (s *selection) addPartitions(t *dumpfile.TOC, tables map[int]bool) {
+	pairs := partitions(t)
 	for grew := true; grew; {
 		grew = false
-		for i := range t.Entries {
-			e := &t.Entries[i]
-			if e.Desc != "TABLE ATTACH" || len(e.Deps) < 2 {
-				continue
-			}
-			parent, child := tableDeps(t, e)
-			if tables[parent] && child != 0 && !tables[child] {
-				tables[child], grew = true, true
-				c := t.Entry(child)
+		for _, p := range pairs {
+			if tables[p.parent] && !tables[p.child] {
+				tables[p.child], grew = true, true
+				c := t.Entry(p.child)
 				s.tables = append(s.tables, pg.QuoteName(c.Namespace, c.Tag))
 			}
 		}
 	}
+}
+
+// partition is a table of a partitioned one, by their dump ids.
+type partition struct{ parent, child int }
+
+// partitions gives them all. pg_dump 14 and newer has an entry of its own that
+// joins them; an older one joins them in the child's definition.
+func partitions(t *dumpfile.TOC) []partition {
+	var out []partition
+	for i := range t.Entries {
+		e := &t.Entries[i]
+		switch {
+		case e.Desc == "TABLE ATTACH" && len(e.Deps) >= 2:
+			if parent, child := tableDeps(t, e); parent != 0 && child != 0 {
+				out = append(out, partition{parent, child})
+			}
+		case e.Desc == "TABLE" && strings.Contains(e.Defn, " ATTACH PARTITION "):
+			for _, id := range e.Deps {
+				if d := t.Entry(id); d != nil && d.Desc == "TABLE" && attaches(e.Defn, d) {
+					out = append(out, partition{id, e.ID})
+				}
+			}
+		}
+	}
+	return out
+}
+
+// attaches tells whether a definition joins its table to parent.
+func attaches(defn string, parent *dumpfile.Entry) bool {
+	for _, name := range []string{pg.QuoteName(parent.Namespace, parent.Tag), pg.QuoteIdent(parent.Namespace) + "." + pg.QuoteIdent(parent.Tag),
+		parent.Namespace + "." + parent.Tag, parent.Namespace + "." + pg.QuoteIdent(parent.Tag), pg.QuoteIdent(parent.Namespace) + "." + parent.Tag} {
+		if strings.Contains(defn, "ALTER TABLE ONLY "+name+" ATTACH PARTITION ") {
+			return true
+		}
+	}
+	return false
 }
 
 // tableDeps tells a TABLE ATTACH entry's parent and child: the child bears

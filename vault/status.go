@@ -41,8 +41,11 @@ func (v *Vault) Status(ctx context.Context) ([]DatabaseStatus, error) {
 // be asked which databases there are; those configured by name and those
 // that have archives are told of all the same.
 func (v *Vault) statusFrom(ctx context.Context, list []Archive) ([]DatabaseStatus, error) {
-	names, err := v.Databases(ctx)
-	if err != nil {
+	var names []string
+	var err error
+	if v.c.DrillsOnly {
+		names = append(names, v.c.Configured...)
+	} else if names, err = v.Databases(ctx); err != nil {
 		names = append(names, v.c.Configured...)
 	}
 	v.noteSchedules(names, err == nil)

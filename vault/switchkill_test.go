@@ -67,6 +67,13 @@ func (w *switchWorld) killedAt(n int, undo bool) string {
 	}
 	order := switchOrder{Config: w.conf.StateDir, Conninfo: fmt.Sprintf("host=%s port=%d user=%s", c.SocketDir, c.Port, c.Superuser),
 		Options: SwitchOptions{Database: w.name, With: w.with}, Undo: undo, At: n}
+	return killedSwitch(w.t, order)
+}
+
+// killedSwitch runs another process that switches and is killed; it gives the
+// statement that it was killed at, "" when the switch came to its end.
+func killedSwitch(t testing.TB, order switchOrder) string {
+	t.Helper()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), "PGVAULT_TEST_SWITCH="+jsonText(order))
 	out, err := cmd.StdoutPipe()
@@ -74,7 +81,7 @@ func (w *switchWorld) killedAt(n int, undo bool) string {
 		err = cmd.Start()
 	}
 	if err != nil {
-		w.t.Fatal(err)
+		t.Fatal(err)
 	}
 	line, _ := bufio.NewReader(out).ReadString('\n')
 	err = cmd.Wait()
@@ -82,7 +89,7 @@ func (w *switchWorld) killedAt(n int, undo bool) string {
 		return strings.TrimSpace(line)
 	}
 	if err != nil {
-		w.t.Fatalf("%v: %s", err, line)
+		t.Fatalf("%v: %s", err, line)
 	}
 	return ""
 }
@@ -236,6 +243,7 @@ func TestSwitchCancelled(t *testing.T) {
 // when somebody restarts it. The names go back and logins are let in.
 func TestSwitchFails(t *testing.T) {
 	w := newSwitchWorld(t, "sw_fail")
+	const others = "backend_type = 'client backend' AND pid <> pg_backend_pid() AND datname = 'postgres'"
 	done := false
 	for n := 1; !done; n++ {
 		w.bring(GoalOriginal)
@@ -245,7 +253,8 @@ func TestSwitchFails(t *testing.T) {
 		v.onStatement = func(sql string, after bool) {
 			if count++; count == n && !strings.HasPrefix(sql, "journal") {
 				at = sql
-				w.sql("", "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND datname = 'postgres'")
+				w.sql("", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE "+others)
+				until(t, "the sessions have ended", func() bool { return w.ask("postgres", "SELECT count(*) FROM pg_stat_activity WHERE "+others) == "0" })
 			}
 		}
 		tp := w.doSwitch(v, p)

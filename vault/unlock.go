@@ -86,6 +86,10 @@ func (v *Vault) Unlock(ctx context.Context, id string, ids Identities) (unlocked
 		return "", "", err
 	}
 	defer keys.Wipe()
+	return v.unlockWith(ctx, id, keys)
+}
+
+func (v *Vault) unlockWith(ctx context.Context, id string, keys *archive.Keys) (unlocked, name string, err error) {
 	_, o, err := v.find(ctx, id)
 	if err != nil {
 		return "", "", err

@@ -41,6 +41,7 @@ type Config struct {
 	SelfCheck      bool
 	DrillEvery     time.Duration // Health warns when no person's key was used for so long; 0: never
 	ProofMaxAge    time.Duration // Health warns when a database's last proof by restore is older; 0: never
+	DrillsOnly     bool          // this host proves what others back up: it has no recipients, and no server of its own
 
 	Tell Tell // who is told when something is the matter
 

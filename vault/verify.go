@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -182,7 +183,7 @@ func (p *proving) conclude(ctx context.Context, reached Proof, err error) error 
 	if p.signer == nil {
 		return err
 	}
-	if perr := p.v.addProof(ctx, p.l, p.signer, f); perr != nil && err == nil {
+	if perr := p.v.addProofEverywhere(ctx, p.run, p.l, p.signer, f); perr != nil && err == nil {
 		return perr
 	}
 	return err
@@ -197,8 +198,16 @@ func maxProof(a, b Proof) Proof {
 
 // addProof appends a proof beside the copy that it speaks of.
 func (v *Vault) addProof(ctx context.Context, l *located, signer *archive.Signer, p archive.ProofFile) error {
+	s, err := v.signProof(l, signer, p)
+	if err != nil {
+		return err
+	}
+	return l.o.PutProof(context.WithoutCancel(ctx), s)
+}
+
+func (v *Vault) signProof(l *located, signer *archive.Signer, p archive.ProofFile) (*archive.SignedProof, error) {
 	p.At, p.By, p.Place = v.now().UTC(), who(), l.Name
-	return l.o.AddProof(context.WithoutCancel(ctx), p, signer, v.random)
+	return l.o.SignProof(p, signer, v.random)
 }
 
 // byRestore restores into a private scratch server, made for this and
@@ -225,7 +234,7 @@ func (p *proving) byRestore(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	dir, err := pg.ForScratch(all, searched, r.catalog.Server.Major())
+	dir, err := pg.ForScratch(all, searched, max(r.catalog.Server.Major(), pg.ArchiveReader(r.toc.Header.Version)))
 	if err != nil {
 		return err
 	}
@@ -283,13 +292,24 @@ func (r *restoration) scratchPrograms(ctx context.Context, all []pg.Programs, se
 	if r.dump, err = pg.ForDump(all, searched, info.Major()); err != nil {
 		return err
 	}
+	r.logParents(info.Major())
 	missing, err := pg.MissingExtensions(ctx, conn, r.catalog.Extensions)
 	if err != nil {
 		return err
 	}
+	missing = slices.DeleteFunc(missing, func(e pg.Extension) bool {
+		left := r.leaveGone(e.Name, info.Major())
+		if left {
+			r.warn("extension " + e.Name + " is left out: PostgreSQL " + strconv.Itoa(info.Major()) + " comes without it")
+		}
+		return left
+	})
 	if len(missing) > 0 {
-		return &fault.Error{What: "extension " + missing[0].Name + " is not installed for the scratch server", Left: "the archive is as it was; nothing was proven",
-			Do: "install its package on this host", Code: fault.Refused}
+		var names []string
+		for _, e := range missing {
+			names = append(names, e.Name)
+		}
+		return scratchLacks("verify", names, info.Major(), "the archive is as it was; nothing was proven")
 	}
 	return r.makeRoles(ctx)
 }

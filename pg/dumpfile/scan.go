@@ -30,6 +30,9 @@ type Block struct {
 	Rows   int64 // Data: COPY rows; LargeObjects: large objects
 	Bytes  int64 // Data: of the rows; LargeObjects: of their data
 	SHA256 [32]byte
+	// Sum, of large objects only, adds up the SHA-256 of each one's record as
+	// RowSum does: it is the same in whatever blocks and order they come.
+	Sum [32]byte
 }
 
 // Handler receives a dump from Scan. All calls come from the goroutine of
@@ -222,6 +225,7 @@ func (sc *scanner) objects(e *Entry, b *Block) error {
 		sc.object.Sum(rec[8:8])
 		binary.BigEndian.PutUint64(rec[40:], uint64(size))
 		all.Write(rec[:])
+		b.Sum = AddSums(b.Sum, sha256.Sum256(rec[:]))
 		b.Rows++
 	}
 }

@@ -81,10 +81,37 @@ func Folder(vault, database, id string) string {
 	return vault + "/" + EncodeName(database) + "/" + id + "/"
 }
 
-// proofPattern: proof-<utc>-<random>.json beside its signature.
-var proofPattern = regexp.MustCompile(`^proof-[0-9]{8}T[0-9]{6}Z-[0-9a-f]{4}\.json$`)
+// proofPattern: proof-<utc>-<random>.json beside its signature; told- instead
+// where the proof was brought from another place.
+var proofPattern = regexp.MustCompile(`^(?:proof|told)-[0-9]{8}T[0-9]{6}Z-[0-9a-f]{4}\.json$`)
+
+const (
+	proofPrefix = "proof-"
+	toldPrefix  = "told-"
+)
 
 // IsProof tells whether an object of an archive's folder is a proof.
 func IsProof(name string) bool {
-	return strings.HasPrefix(name, "proof-") && proofPattern.MatchString(name) // most objects are none
+	return (strings.HasPrefix(name, proofPrefix) || IsTold(name)) && proofPattern.MatchString(name) // most objects are none
+}
+
+// IsTold tells whether a proof, by its name in the archive's folder, was
+// brought here from another place: it speaks of the archive, and never of
+// the bytes that it lies beside.
+func IsTold(name string) bool { return strings.HasPrefix(name, toldPrefix) }
+
+// ToldName is the name that a proof has in the places that it is brought to.
+func ToldName(proof string) string {
+	if rest, ok := strings.CutPrefix(proof, proofPrefix); ok {
+		return toldPrefix + rest
+	}
+	return proof
+}
+
+// HomeName is the name that a proof has beside the copy that was read for it.
+func HomeName(proof string) string {
+	if rest, ok := strings.CutPrefix(proof, toldPrefix); ok {
+		return proofPrefix + rest
+	}
+	return proof
 }

@@ -81,7 +81,7 @@ func TestNewID(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]bool{"proof-20261122T213005Z-7f3a.json": true, "proof-20261122T213005Z-7f3a.json.sig": false,
-		"proof-.json": false, "manifest.json": false, "proof-20261122T213005Zx7f3a.json": false} {
+		"told-20261122T213005Z-7f3a.json": true, "told-20261122T213005Z-7f3a.json.sig": false, "told-x.json": false, "proof-.json": false, "manifest.json": false, "proof-20261122T213005Zx7f3a.json": false} {
 		if IsProof(name) != want {
 			t.Errorf("IsProof(%q) is %t", name, !want)
 		}

@@ -196,8 +196,11 @@ func (t *target) records(ctx context.Context, src *source) error {
 		}
 	}
 	for _, n := range t.c.telling(ctx, src, names) {
-		for _, object := range []string{n + ".sig", n} {
-			if err := t.record(ctx, src, object); err != nil {
+		if _, home := t.there[archive.HomeName(n)]; home {
+			continue
+		}
+		for _, end := range []string{".sig", ""} {
+			if err := t.recordAs(ctx, src, n+end, archive.ToldName(n)+end); err != nil {
 				return err
 			}
 		}
@@ -206,6 +209,11 @@ func (t *target) records(ctx context.Context, src *source) error {
 }
 
 func (t *target) record(ctx context.Context, src *source, object string) error {
+	return t.recordAs(ctx, src, object, object)
+}
+
+// recordAs copies a small object, unless the target has one of that name.
+func (t *target) recordAs(ctx context.Context, src *source, object, name string) error {
 	data, err := store.ReadAll(ctx, src.Store, t.c.folder()+object, maxSmall)
 	if errors.Is(err, store.ErrNotExist) { // it was taken away a moment ago
 		return nil
@@ -213,36 +221,23 @@ func (t *target) record(ctx context.Context, src *source, object string) error {
 	if err != nil {
 		return err
 	}
-	return t.put(ctx, object, data, false)
+	return t.put(ctx, name, data, false)
 }
 
 // telling gives the names of the proofs that hold for every copy of the
-// archive, of the levels readable and restored: a good one that names the
-// place whose copy was read, and a failed one that none has answered since.
-// One of the level intact, or that names no place, would speak of the copy
-// that it lies beside.
+// archive.
 func (c *copier) telling(ctx context.Context, src *source, names []string) []string {
-	type known struct {
-		name string
-		archive.ProofFile
-	}
-	var all []known
+	var all []archive.ProofFile
 	for _, n := range names {
 		if archive.IsProof(n) {
-			for _, p := range src.opened.Proofs(ctx, c.Trust, []string{c.folder() + n}) {
-				all = append(all, known{n, p})
-			}
+			all = append(all, src.opened.Proofs(ctx, c.Trust, []string{c.folder() + n})...)
 		}
 	}
-	slices.SortStableFunc(all, func(a, b known) int { return a.At.Compare(b.At) })
+	slices.SortStableFunc(all, func(a, b archive.ProofFile) int { return a.At.Compare(b.At) })
 	var out []string
-	for i, p := range all {
-		if p.Level == "intact" {
-			continue
-		}
-		answered := slices.ContainsFunc(all[i+1:], func(later known) bool { return p.AnsweredBy(later.ProofFile) })
-		if p.Result == "ok" && p.Place != "" || p.Result != "ok" && !answered {
-			out = append(out, p.name)
+	for i, tells := range archive.Tells(all) {
+		if tells {
+			out = append(out, all[i].Name)
 		}
 	}
 	return out
