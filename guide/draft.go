@@ -26,6 +26,18 @@ func (s *Session) Draft() Draft {
 			d.Lists[key] = l
 		}
 	}
+	// What was proposed in a step and left as it stood is an answer, once that
+	// step is behind.
+	for i := range s.at {
+		for _, f := range s.g.Steps[i].Fields {
+			if t := s.v.texts[f.Key]; t != "" && f.Kind != Secret {
+				d.Texts[f.Key] = t
+			}
+			if l := s.v.lists[f.Key]; len(l) > 0 {
+				d.Lists[f.Key] = l
+			}
+		}
+	}
 	for step, r := range s.v.runs {
 		d.Jobs[step] = r.Job.ID
 	}

@@ -63,6 +63,10 @@ type Step struct {
 	// there is no way back. Values.Run gives how it stands under the key of
 	// the step.
 	Job func(ctx context.Context, v *Values, t Talk) (vault.Order, vault.Secrets, error)
+	// Launched tells of a job whether it is this step's, started before the
+	// guide was cut off and could note it: then it is followed, and none is
+	// launched. nil: none is looked for.
+	Launched func(v *Values, j vault.Job) bool
 	// Final marks the step after which nothing can be taken back: `<` does
 	// not lead from a later step to this one or before it.
 	Final bool

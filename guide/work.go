@@ -3,6 +3,7 @@ package guide
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 
 	"pgvault/vault"
@@ -217,6 +218,15 @@ func (s *Session) launch() {
 	w.launch = func(ctx context.Context, v *Values, t Talk) (vault.Job, error) {
 		if s.g.Runs == nil {
 			return vault.Job{}, errNoRuns
+		}
+		if st.Launched != nil {
+			jobs, err := s.g.Runs.Jobs(ctx)
+			if err != nil {
+				return vault.Job{}, err
+			}
+			if i := slices.IndexFunc(jobs, func(j vault.Job) bool { return st.Launched(v, j) }); i >= 0 {
+				return jobs[i], nil
+			}
 		}
 		order, secrets, err := st.Job(ctx, v, t)
 		if err != nil {

@@ -3,6 +3,7 @@ package setup
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -147,9 +148,19 @@ func (s *steps) first() guide.Step {
 		Job: func(_ context.Context, v *guide.Values, _ guide.Talk) (vault.Order, vault.Secrets, error) {
 			return vault.Order{Kind: vault.KindBackup, Database: v.Get(keyFirst)}, vault.Secrets{}, nil
 		},
+		Launched: func(v *guide.Values, j vault.Job) bool {
+			return s.own(j) && j.Order.Kind == vault.KindBackup && j.Order.Database == v.Get(keyFirst)
+		},
 		Do:   func(_ context.Context, v *guide.Values, _ guide.Talk) error { return ended(v, "first") },
 		Body: s.showRun("first"),
 	}
+}
+
+// own tells whether a job that runs, or has ended well, was started after this
+// set-up wrote the configuration.
+func (s *steps) own(j vault.Job) bool {
+	fi, err := os.Stat(s.w.Path)
+	return err == nil && !j.Started.Before(fi.ModTime()) && (j.State == vault.JobRunning || j.State == vault.JobOK || j.State == vault.JobPartial)
 }
 
 // ended is nil when the job of a step ended well, else why it did not.
@@ -289,6 +300,9 @@ func (s *steps) proof() guide.Step {
 					Do: "go back one step (<) and give it again", Code: fault.NoKey}
 			}
 			return vault.Order{Kind: vault.KindVerify, Database: v.Get(keyFirst), ID: id, Level: vault.ProofRestored}, vault.Secrets{Unlocked: []string{s.unlocked}}, nil
+		},
+		Launched: func(v *guide.Values, j vault.Job) bool {
+			return s.own(j) && j.Order.Kind == vault.KindVerify && j.Order.Database == v.Get(keyFirst) && j.Order.Level == vault.ProofRestored
 		},
 		Do: func(_ context.Context, v *guide.Values, _ guide.Talk) error {
 			s.mu.Lock()
