@@ -76,6 +76,18 @@ func (p *program) recoverWith(ctx context.Context, path string, session *guide.S
 	return nil
 }
 
+// jobsIn completes a command about a job whose journal lies in state: beside a
+// configuration of another vault that is not where it would be looked for.
+func (p *program) jobsIn(path, state string) func(command string) string {
+	return func(command string) string {
+		command = p.anywhere(command)
+		if state != config.StateDir(path) {
+			command = "STATE_DIRECTORY=" + guide.Quoted(state) + " " + command
+		}
+		return command
+	}
+}
+
 // recoverWorld is where a recovery takes place.
 func (p *program) recoverWorld(path string, f recoverFlags) (setup.RecoverWorld, error) {
 	w := setup.RecoverWorld{}
@@ -104,7 +116,7 @@ func (p *program) recoverWorld(path string, f recoverFlags) (setup.RecoverWorld,
 		roles = vault.Roles(f.roles)
 	}
 	state := recoveryState(path)
-	w = setup.RecoverWorld{Path: path, StateDir: state, Access: vault.AccessTo(state, os.Geteuid()), Random: rand.Reader, Again: p.anywhere,
+	w = setup.RecoverWorld{Path: path, StateDir: state, Access: vault.AccessTo(state, os.Geteuid()), Random: rand.Reader, Again: p.anywhere, Jobs: p.jobsIn(path, state),
 		Given: setup.RecoverGiven{From: f.from, Credentials: f.credentials, Vault: p.vaultName, Signers: f.signers, TrustPlace: f.trustPlace, Files: files, Texts: p.texts,
 			Server: f.server, Databases: f.databases, As: as, Latest: f.latest, NoTablespaces: f.noSpaces, Roles: roles, Jobs: f.jobs,
 			TakeOver: f.takeOver, Recipients: f.over.recipients, Schedule: f.over.schedule, Keep: f.over.keep}}

@@ -36,6 +36,7 @@ type RecoverWorld struct {
 	Given    RecoverGiven
 	Runs     vault.Runs // start the recovery's job and follow it
 	Again    func(command string) string
+	Jobs     func(command string) string // the same for one about the recovery's job
 	// Open gives the vault in a place as w names it; only the place is read.
 	Open func(place config.Place, s store.Store, w vault.RecoverOrder) (RecoverVault, error)
 	// Took opens the vault by the configuration that was written, and gives

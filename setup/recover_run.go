@@ -47,8 +47,8 @@ func (r *recovery) running(run *guide.Run) []guide.Section {
 		return nil
 	}
 	stop := "pgvault job cancel " + run.Job.ID
-	if r.w.Again != nil {
-		stop = r.w.Again(stop)
+	if r.w.Jobs != nil {
+		stop = r.w.Jobs(stop)
 	}
 	out := []guide.Section{{Label: "job", Lines: []guide.Line{{Text: run.Job.ID}, {Text: stop + "  ends it"}}}}
 	of := ""
