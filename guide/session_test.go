@@ -18,12 +18,15 @@ type fakeRuns struct {
 	secrets  vault.Secrets
 	err      error
 	events   chan vault.Event
+	jobs     []vault.Job
 }
 
 func (f *fakeRuns) Launch(_ context.Context, o vault.Order, s vault.Secrets) (vault.Job, error) {
 	f.launched, f.secrets = append(f.launched, o), s
 	return vault.Job{ID: fmt.Sprint("job", len(f.launched)), Order: o}, f.err
 }
+
+func (f *fakeRuns) Jobs(context.Context) ([]vault.Job, error) { return f.jobs, nil }
 
 func (f *fakeRuns) Watch(ctx context.Context, _ string, sink vault.Sink) error {
 	for {
@@ -342,6 +345,28 @@ func TestDraft(t *testing.T) {
 	third := Resume(g, again.Draft())
 	if w := third.Pending(); w == nil || !w.Follows() || third.Step().Key != "run" {
 		t.Errorf("a job that was started is not followed again: %+v at %s", w, third.Step().Key)
+	}
+	// What was only proposed in a step that is behind is an answer; in one that
+	// was not left yet, it is not.
+	wants(t, third.Draft().Texts["many"], "3")
+	if _, kept := d.Texts["many"]; kept {
+		t.Error("a proposal that nobody has accepted is kept")
+	}
+
+	// Cut off between the launch and the draft: the job is found, and none is
+	// launched again.
+	lost := again.Draft()
+	lost.Jobs = nil
+	runs.jobs = []vault.Job{{ID: "another", Order: vault.Order{Database: "x"}}, {ID: "job2", Order: vault.Order{Database: "long"}}}
+	g.Steps[3].Launched = func(v *Values, j vault.Job) bool { return j.Order.Database == v.Get("name") }
+	launched := len(runs.launched)
+	fourth := Resume(g, lost)
+	w = fourth.Pending()
+	w.Run(t.Context(), Talk{}, nil)
+	fourth.Done(w)
+	wants(t, fourth.Draft().Jobs["run"], "job2")
+	if len(runs.launched) != launched {
+		t.Error("it was launched again")
 	}
 	if other := Resume(&Guide{Name: "other", Steps: g.Steps}, d); other.Step().Key != "fruit" {
 		t.Error("a draft of another guide counts")
