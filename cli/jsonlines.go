@@ -1,10 +1,12 @@
 package cli
 
 import (
-	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"io"
+	"runtime"
+	"slices"
 
 	"pgvault/fault"
 	"pgvault/safetext"
@@ -34,30 +36,61 @@ func (p *program) printJSON(v any) error {
 	return writeJSON(p.stdout, v, "  ")
 }
 
-// printJSONArray prints what printJSON prints of the list, an element at a
-// time: of ten thousand archives in one piece most of the time goes into
-// copies of it that grow.
+// printJSONArray prints what printJSON prints of the list, some elements at a
+// time and on all processors: ten thousand archives in one piece would be
+// copied again and again as their text grows.
 func printJSONArray[T any](p *program, list []T) error {
 	if len(list) == 0 {
 		return p.printJSON([]T{})
 	}
-	w := bufio.NewWriterSize(p.stdout, 64<<10)
+	type text struct {
+		b   []byte
+		err error
+	}
+	order := make(chan chan text, runtime.GOMAXPROCS(0))
+	go func() {
+		defer close(order)
+		for some := range slices.Chunk(list, 256) {
+			t := make(chan text, 1)
+			order <- t
+			go func() {
+				b, err := jsonElements(some)
+				t <- text{b, err}
+			}()
+		}
+	}()
+	var failed error
+	before := "[\n  "
+	for t := range order {
+		x := <-t
+		if failed = cmp.Or(failed, x.err); failed == nil {
+			_, failed = p.stdout.Write(append([]byte(before), x.b...))
+		}
+		before = ",\n  "
+	}
+	if failed == nil {
+		_, failed = io.WriteString(p.stdout, "\n]\n")
+	}
+	return failed
+}
+
+// jsonElements is the text of elements of an array, without what stands before
+// the first and after the last.
+func jsonElements[T any](list []T) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("  ", "  ")
-	before := "[\n  "
 	for i := range list {
-		b.Reset()
-		if err := enc.Encode(&list[i]); err != nil {
-			return err
+		if i > 0 {
+			b.WriteString(",\n  ")
 		}
-		w.WriteString(before) // Flush tells of an error
-		w.Write(safetext.JSON(bytes.TrimSuffix(b.Bytes(), []byte("\n"))))
-		before = ",\n  "
+		if err := enc.Encode(&list[i]); err != nil {
+			return nil, err
+		}
+		b.Truncate(b.Len() - 1) // the newline
 	}
-	w.WriteString("\n]\n")
-	return w.Flush()
+	return safetext.JSON(b.Bytes()), nil
 }
 
 // writeJSON writes v and a newline in one write, safe for a terminal.

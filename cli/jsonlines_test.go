@@ -105,14 +105,18 @@ func TestCloseLines(t *testing.T) {
 	}
 }
 
-// TestJSONArray: an element at a time or all at once, the text is the same.
+// TestJSONArray: some elements at a time or all at once, the text is the same.
 func TestJSONArray(t *testing.T) {
 	type item struct {
 		Name string         `json:"name"`
 		Tags []string       `json:"tags"`
 		More map[string]int `json:"more"`
 	}
-	for _, list := range [][]item{nil, {{}}, {{Name: "a<b>\u202e", Tags: []string{"x", "y"}}, {Name: "ü\n", More: map[string]int{"z": 1}}}} {
+	many := make([]item, 1000)
+	for i := range many {
+		many[i].Name = strings.Repeat("n", i)
+	}
+	for _, list := range [][]item{nil, {{}}, many, many[:256], {{Name: "a<b>\u202e", Tags: []string{"x", "y"}}, {Name: "ü\n", More: map[string]int{"z": 1}}}} {
 		var pieces, whole bytes.Buffer
 		if err := printJSONArray(&program{stdout: &pieces}, list); err != nil {
 			t.Fatal(err)
