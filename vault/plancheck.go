@@ -148,6 +148,20 @@ func (p *RestorePlan) checkTablespaces(ctx context.Context, conn *pg.Conn) error
 	return nil
 }
 
+// roomCheck holds the bytes that are needed, as text says them, against the
+// server's disk; otherwise is what to do instead of making room.
+func roomCheck(room pg.Room, need int64, text, otherwise string) (state, all, do string) {
+	switch {
+	case room.Free < 0:
+		return "!", text + "; the server's free space cannot be asked: " + room.Where, "look there: df -h"
+	case room.Free < need/2:
+		return "x", text + fmt.Sprintf("; %s are free in %s", bytesText(room.Free), room.Where), "make room there, or " + otherwise
+	case room.Free < need+need/10:
+		return "!", text + fmt.Sprintf("; only %s are free in %s", bytesText(room.Free), room.Where), "make room there first: a full disk stops the whole server"
+	}
+	return "ok", text + fmt.Sprintf("; %s are free in %s", bytesText(room.Free), room.Where), ""
+}
+
 // spareSessions are those that a restore opens beside its workers.
 const spareSessions = 2
 
@@ -167,16 +181,7 @@ func (p *RestorePlan) checkRoom(ctx context.Context, conn *pg.Conn) error {
 		}
 	}
 	text := fmt.Sprintf("~%s more are needed beside what is there (%s)", bytesText(need), basis)
-	switch {
-	case room.Free < 0:
-		p.check("!", text+"; the server's free space cannot be asked: "+room.Where, "look there: df -h")
-	case room.Free < need/2:
-		p.check("x", text+fmt.Sprintf("; %s are free in %s", bytesText(room.Free), room.Where), "make room there, or restore into another server")
-	case room.Free < need+need/10:
-		p.check("!", text+fmt.Sprintf("; only %s are free in %s", bytesText(room.Free), room.Where), "make room there first: a full disk stops the whole server")
-	default:
-		p.check("ok", text+fmt.Sprintf("; %s are free in %s", bytesText(room.Free), room.Where), "")
-	}
+	p.check(roomCheck(room, need, text, "restore into another server"))
 	text = fmt.Sprintf("%d of %d connections are free", room.Connections, room.Max)
 	switch want := r.jobs + spareSessions; {
 	case room.Connections <= spareSessions:

@@ -351,16 +351,7 @@ func (p *RecoverPlan) checkRoom(ctx context.Context, s pg.Settings) error {
 		return err
 	}
 	text := fmt.Sprintf("together ~%s are needed for %s", bytesText(need), plural(int64(n), "database"))
-	switch {
-	case room.Free < 0:
-		p.check("!", text+"; the server's free space cannot be asked: "+room.Where, "look there: df -h")
-	case room.Free < need/2:
-		p.check("x", text+fmt.Sprintf("; %s are free in %s", bytesText(room.Free), room.Where), "make room there, or choose with --database")
-	case room.Free < need+need/10:
-		p.check("!", text+fmt.Sprintf("; only %s are free in %s", bytesText(room.Free), room.Where), "make room there first: a full disk stops the whole server")
-	default:
-		p.check("ok", text+fmt.Sprintf("; %s are free in %s", bytesText(room.Free), room.Where), "")
-	}
+	p.check(roomCheck(room, need, text, "choose with --database"))
 	return nil
 }
 
