@@ -4,83 +4,115 @@ import (
 	"errors"
 	"io"
 	"runtime"
+	"sync"
 	"sync/atomic"
 
 	"github.com/klauspost/compress/zstd"
 	"golang.org/x/sys/unix"
 )
 
-// packer compresses in a thread of its own that yields the processor to
-// whoever else wants it: on a busy host that is the database server and
-// pg_dump, and a dump that waits for them is slower than one that waits
-// for this. Its writer hands over large pieces, so that the two threads
-// wake each other seldom.
+// packer compresses pieces of a part, each to a zstd frame of its own, in
+// several threads, and writes the frames in the order of the pieces. The
+// threads yield the processor to whoever else wants it: on a busy host that
+// is the database server and pg_dump, and a dump that waits for them is
+// slower than one that waits for this. A piece is large, so that the threads
+// wake each other seldom and a frame that knows nothing of the one before it
+// is hardly larger for that.
 type packer struct {
-	in    chan piece
-	free  chan []byte
-	buf   []byte
-	done  chan struct{}
-	err   atomic.Pointer[error] // the first; the thread writes nothing after it
-	ended bool                  // in is closed
+	in      chan piece
+	free    chan []byte
+	buf     []byte
+	last    <-chan struct{} // closed when the piece sent last has been written
+	threads sync.WaitGroup
+	err     atomic.Pointer[error] // the first; nothing is written after it
+	sent    bool                  // at least one piece
+	ended   bool                  // in is closed
 }
 
-// errAborted stops the thread of a part that is given up.
+// errAborted stops the threads of a part that is given up.
 var errAborted = errors.New("the part was given up")
 
-// piece is what the thread is given: bytes, then perhaps the end of a frame.
+// piece is what a thread is given: bytes, and the turns of writing.
 type piece struct {
 	data []byte
-	cut  bool
+	cut  bool            // cut is called when it has been written
+	turn <-chan struct{} // closed when the piece before it has been written
+	done chan<- struct{} // closed by whoever takes this piece
 }
 
 const (
-	pieceSize  = 1 << 20
-	pieceCount = 4
-	// yieldNice is the thread's nice value: enough to stand back, not so
-	// much that it starves.
+	pieceSize = 2 << 20
+	// maxThreads is as many as keep up with the fastest pg_dump.
+	maxThreads = 4
+	// yieldNice is the threads' nice value: enough to stand back, not so
+	// much that they starve.
 	yieldNice = 10
 )
 
-// newPacker writes zstd frames to w and calls cut, in the packer's thread,
-// whenever a frame that Cut asked for has ended.
+// newPacker writes zstd frames to w and calls cut whenever all that was
+// written before a Cut has gone to w: by turns from several threads, never
+// two at once.
 func newPacker(w io.Writer, cut func()) (*packer, error) {
-	// The fastest level, but with entropy coding of literals that did not
-	// match: hex of bytea then shrinks by half at hardly any cost. A window
-	// of 1 MiB makes 5 % less of it and takes a tenth longer.
-	enc, err := zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(256<<10),
-		zstd.WithAllLitEntropyCompression(true), zstd.WithEncoderConcurrency(1), zstd.WithZeroFrames(true))
-	if err != nil {
-		return nil, err
-	}
-	p := &packer{in: make(chan piece, pieceCount), free: make(chan []byte, pieceCount), done: make(chan struct{})}
-	for range pieceCount {
+	threads := min(runtime.GOMAXPROCS(0), maxThreads)
+	pieces := 2*threads + 2 // one in work and one ahead for each, one being filled, one being written
+	p := &packer{in: make(chan piece, pieces), free: make(chan []byte, pieces), buf: make([]byte, 0, pieceSize)}
+	for range pieces - 1 {
 		p.free <- make([]byte, 0, pieceSize)
 	}
-	p.buf = <-p.free
-	go p.run(enc, w, cut)
+	first := make(chan struct{})
+	close(first)
+	p.last = first
+	for range threads {
+		enc, err := newEncoder()
+		if err != nil {
+			_ = p.Close()
+			return nil, err
+		}
+		p.threads.Go(func() { p.run(enc, w, cut) })
+	}
 	return p, nil
 }
 
+// newEncoder has the fastest level, but with entropy coding of literals that
+// did not match: hex of bytea then shrinks by half at hardly any cost. A
+// window of 1 MiB makes 5 % less of it and takes a tenth longer.
+func newEncoder() (*zstd.Encoder, error) {
+	return zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(256<<10),
+		zstd.WithAllLitEntropyCompression(true), zstd.WithEncoderConcurrency(1), zstd.WithZeroFrames(true))
+}
+
 func (p *packer) run(enc *zstd.Encoder, w io.Writer, cut func()) {
-	defer close(p.done)
 	runtime.LockOSThread() // never unlocked: the thread ends with its nice value
 	_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), yieldNice)
+	var frame []byte
 	for c := range p.in {
-		if p.failed() == nil {
-			p.fail(pack(enc, w, c, cut))
+		frame = frame[:0]
+		// A cut at the very end of a full piece has no bytes of its own.
+		if p.failed() == nil && (len(c.data) > 0 || !c.cut) {
+			frame = enc.EncodeAll(c.data, frame)
 		}
 		p.free <- c.data[:0]
-	}
-	if p.failed() == nil {
-		p.fail(enc.Close())
+		<-c.turn
+		p.put(w, frame, c.cut, cut)
+		close(c.done)
 	}
 }
 
-func (p *packer) fail(err error) {
-	if err != nil {
-		p.err.CompareAndSwap(nil, &err)
+// put writes a frame in its turn.
+func (p *packer) put(w io.Writer, frame []byte, isCut bool, cut func()) {
+	if p.failed() != nil {
+		return
+	}
+	if _, err := w.Write(frame); err != nil {
+		p.fail(err)
+		return
+	}
+	if isCut {
+		cut()
 	}
 }
+
+func (p *packer) fail(err error) { p.err.CompareAndSwap(nil, &err) }
 
 func (p *packer) failed() error {
 	if e := p.err.Load(); e != nil {
@@ -89,20 +121,8 @@ func (p *packer) failed() error {
 	return nil
 }
 
-func pack(enc *zstd.Encoder, w io.Writer, c piece, cut func()) error {
-	if _, err := enc.Write(c.data); err != nil || !c.cut {
-		return err
-	}
-	if err := enc.Close(); err != nil {
-		return err
-	}
-	cut()
-	enc.Reset(w)
-	return nil
-}
-
-// Write takes the next bytes. An error of the thread, such as a full disk,
-// is met by one of the next writes or by Close.
+// Write takes the next bytes. An error of a thread, such as a full disk, is
+// met by one of the next writes or by Close.
 func (p *packer) Write(b []byte) (int, error) {
 	if err := p.failed(); err != nil {
 		return 0, err
@@ -124,24 +144,29 @@ func (p *packer) Cut() error {
 	return p.failed()
 }
 
+// hand gives the filled buffer to a thread and takes an empty one.
 func (p *packer) hand(cut bool) {
-	p.in <- piece{p.buf, cut}
+	done := make(chan struct{})
+	p.in <- piece{data: p.buf, cut: cut, turn: p.last, done: done}
+	p.last, p.sent = done, true
 	p.buf = <-p.free
 }
 
-// Close ends the last frame and the thread, and gives the first error. It
-// may be called again.
+// Close writes what is left, ends the threads, and gives the first error. A
+// part of no bytes is one empty frame. It may be called again.
 func (p *packer) Close() error {
 	if !p.ended {
 		p.ended = true
-		p.in <- piece{p.buf, false}
+		if len(p.buf) > 0 || !p.sent {
+			p.hand(false)
+		}
 		close(p.in)
 	}
-	<-p.done
+	p.threads.Wait()
 	return p.failed()
 }
 
-// Abort ends the thread; what was not written yet never is.
+// Abort ends the threads; what was not written yet never is.
 func (p *packer) Abort() {
 	p.fail(errAborted)
 	_ = p.Close()
