@@ -21,12 +21,9 @@ import (
 
 // framesPerSecond bounds how often the terminal is written to. A key waits for
 // the next frame, 4 ms on average, and is to be answered within 16 ms; where
-// nothing changes, nothing is written. slowFrames is for a line that brings a
-// key and its answer later than that anyway.
-const (
-	framesPerSecond = 120
-	slowFrames      = 60
-)
+// nothing changes, nothing is written. That holds for a slow line too: what a
+// job adds to it is bounded by interval, and a key brings one frame anyway.
+const framesPerSecond = 120
 
 // Options say how the screen looks and what it may do. Whether a terminal is
 // there at all, and what LC_ALL and SSH_TTY say, is for the caller
@@ -89,11 +86,7 @@ func Run(ctx context.Context, v Vault, o Options) error {
 	defer stop()
 	g := &engine{ctx: ctx, vault: v, wait: interval(o.SlowLine), poll: pollEvery(o.SlowLine), now: o.Now, frame: firstFrame}
 	m := newModel(g, o)
-	frames := framesPerSecond
-	if o.SlowLine {
-		frames = slowFrames
-	}
-	opts := []tea.ProgramOption{tea.WithContext(ctx), tea.WithOutput(o.Out), tea.WithFPS(frames), tea.WithWindowSize(80, 24)}
+	opts := []tea.ProgramOption{tea.WithContext(ctx), tea.WithOutput(o.Out), tea.WithFPS(framesPerSecond), tea.WithWindowSize(80, 24)}
 	if o.In != nil {
 		opts = append(opts, tea.WithInput(o.In))
 	}
