@@ -99,8 +99,12 @@ func (d *Disk) scanFolder(ctx context.Context, fd int, prefix string, out *scann
 // several threads: each waits for the kernel.
 const manyFolders = 64
 
+// processors is how many of them: as many as could run when the process
+// began. A screen that adds room for itself keeps it.
+var processors = runtime.GOMAXPROCS(0)
+
 func (d *Disk) scanHalves(ctx context.Context, fd int, entries []entry, prefix string, out *scanned) error {
-	n := max(1, (len(entries)+runtime.GOMAXPROCS(0)-1)/runtime.GOMAXPROCS(0))
+	n := max(1, (len(entries)+processors-1)/processors)
 	var pieces []*scanned
 	var wg sync.WaitGroup
 	var mu sync.Mutex
