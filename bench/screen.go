@@ -26,6 +26,7 @@ const (
 	manyArchives = 10_000
 	idleFor      = 10 * time.Second
 	keyPresses   = 60
+	mostMissed   = 2
 )
 
 // measureScreen measures listing and screen on a vault of many archives,
@@ -121,12 +122,18 @@ func pressKeys(t *terminal, r *screenResults) error {
 		return err
 	}
 	t.quiet(600 * time.Millisecond)
+	missed := 0
 	for i := range keyPresses {
 		// As a held key comes, and never in step with the screen's frames.
 		t.quiet(30*time.Millisecond + time.Duration(i%7)*3*time.Millisecond)
+		start := time.Now()
 		took, err := t.answer([]string{"j", "k"}[i%2], ">") // the mark of the row that is chosen now
 		if err != nil {
-			return err
+			// Two keys in one frame change nothing: that counts as a very late answer.
+			if missed++; missed > mostMissed {
+				return err
+			}
+			took = time.Since(start)
 		}
 		r.keys = append(r.keys, took)
 	}

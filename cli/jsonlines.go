@@ -7,6 +7,7 @@ import (
 	"io"
 	"runtime"
 	"slices"
+	"sync"
 
 	"pgvault/fault"
 	"pgvault/safetext"
@@ -44,29 +45,32 @@ func printJSONArray[T any](p *program, list []T) error {
 		return p.printJSON([]T{})
 	}
 	type text struct {
-		b   []byte
+		b   *bytes.Buffer
 		err error
 	}
 	order := make(chan chan text, runtime.GOMAXPROCS(0))
+	used := sync.Pool{New: func() any { return new(bytes.Buffer) }}
 	go func() {
 		defer close(order)
+		next := "[\n  "
 		for some := range slices.Chunk(list, 256) {
-			t := make(chan text, 1)
+			before, t := next, make(chan text, 1)
+			next = jsonBetween
 			order <- t
 			go func() {
-				b, err := jsonElements(some)
-				t <- text{b, err}
+				b := used.Get().(*bytes.Buffer)
+				b.Reset()
+				t <- text{b, jsonElements(b, before, some)}
 			}()
 		}
 	}()
 	var failed error
-	before := "[\n  "
 	for t := range order {
 		x := <-t
 		if failed = cmp.Or(failed, x.err); failed == nil {
-			_, failed = p.stdout.Write(append([]byte(before), x.b...))
+			_, failed = p.stdout.Write(safetext.JSON(x.b.Bytes()))
 		}
-		before = ",\n  "
+		used.Put(x.b)
 	}
 	if failed == nil {
 		_, failed = io.WriteString(p.stdout, "\n]\n")
@@ -74,23 +78,23 @@ func printJSONArray[T any](p *program, list []T) error {
 	return failed
 }
 
-// jsonElements is the text of elements of an array, without what stands before
-// the first and after the last.
-func jsonElements[T any](list []T) ([]byte, error) {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
+// jsonBetween stands between two elements of an array.
+const jsonBetween = ",\n  "
+
+// jsonElements writes elements of an array, with before in front of the first.
+func jsonElements[T any](b *bytes.Buffer, before string, list []T) error {
+	enc := json.NewEncoder(b)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("  ", "  ")
 	for i := range list {
-		if i > 0 {
-			b.WriteString(",\n  ")
-		}
+		b.WriteString(before)
 		if err := enc.Encode(&list[i]); err != nil {
-			return nil, err
+			return err
 		}
 		b.Truncate(b.Len() - 1) // the newline
+		before = jsonBetween
 	}
-	return safetext.JSON(b.Bytes()), nil
+	return nil
 }
 
 // writeJSON writes v and a newline in one write, safe for a terminal.

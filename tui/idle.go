@@ -10,7 +10,7 @@ import (
 
 // drawn is longer than some frames take, also on a busy machine: what Update
 // changed has been written to the terminal by then.
-const drawn = 2*time.Second/slowFrames + 100*time.Millisecond
+const drawn = 4*time.Second/framesPerSecond + 100*time.Millisecond
 
 // idleMsg is the time to tell that the screen is idle, if nothing has come
 // since change n.

@@ -151,7 +151,7 @@ func (m *model) gotList(msg listMsg) tea.Cmd {
 
 // firstFrame is how long the first frame, with what is remembered, may take
 // to be drawn.
-const firstFrame = 3 * time.Second / slowFrames
+const firstFrame = 6 * time.Second / framesPerSecond
 
 func (m *model) gotHealth(msg healthMsg) tea.Cmd {
 	m.know.healthErr = msg.err

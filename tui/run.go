@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -21,12 +22,9 @@ import (
 
 // framesPerSecond bounds how often the terminal is written to. A key waits for
 // the next frame, 4 ms on average, and is to be answered within 16 ms; where
-// nothing changes, nothing is written. slowFrames is for a line that brings a
-// key and its answer later than that anyway.
-const (
-	framesPerSecond = 120
-	slowFrames      = 60
-)
+// nothing changes, nothing is written. That holds for a slow line too: what a
+// job adds to it is bounded by interval, and a key brings one frame anyway.
+const framesPerSecond = 120
 
 // Options say how the screen looks and what it may do. Whether a terminal is
 // there at all, and what LC_ALL and SSH_TTY say, is for the caller
@@ -84,16 +82,13 @@ func Run(ctx context.Context, v Vault, o Options) error {
 		o.Host, _ = os.Hostname() // an unknown name leaves its place empty
 	}
 	o.idle, o.panicKey = idleSignal(), os.Getenv("PGVAULT_TEST_PANIC")
+	defer keepRoom()()
 	defer quickStart()()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	g := &engine{ctx: ctx, vault: v, wait: interval(o.SlowLine), poll: pollEvery(o.SlowLine), now: o.Now, frame: firstFrame}
 	m := newModel(g, o)
-	frames := framesPerSecond
-	if o.SlowLine {
-		frames = slowFrames
-	}
-	opts := []tea.ProgramOption{tea.WithContext(ctx), tea.WithOutput(o.Out), tea.WithFPS(frames), tea.WithWindowSize(80, 24)}
+	opts := []tea.ProgramOption{tea.WithContext(ctx), tea.WithOutput(o.Out), tea.WithFPS(framesPerSecond), tea.WithWindowSize(80, 24)}
 	if o.In != nil {
 		opts = append(opts, tea.WithInput(o.In))
 	}
@@ -121,6 +116,16 @@ func quickStart() (end func()) {
 	end = sync.OnceFunc(func() { debug.SetGCPercent(was) })
 	time.AfterFunc(time.Second, end)
 	return end
+}
+
+// keepRoom lets two goroutines more run than rooms take for long work, which
+// use as many as the process began with: a key and the frame that answers it
+// do not wait until a listing lets go of a processor, up to 10 ms a turn. end
+// takes that back.
+func keepRoom() (end func()) {
+	was := runtime.GOMAXPROCS(0)
+	runtime.GOMAXPROCS(was + 2)
+	return func() { runtime.GOMAXPROCS(was) }
 }
 
 // outcome turns what the program loop returned into an error that a person

@@ -6,7 +6,6 @@ import (
 	varint "encoding/binary"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -68,8 +67,8 @@ func (w *view) listing(cached bool) Listing {
 // small is what describing the archive reads.
 func (f folder) small() []store.Info {
 	out := make([]store.Info, 0, len(f.objects))
-	for n, o := range f.objects {
-		if n == archive.ManifestName || n == archive.SignatureName || n == archive.ExpiresName || archive.IsProof(strings.TrimSuffix(n, ".sig")) {
+	for _, o := range f.objects {
+		if n := o.Name; n == archive.ManifestName || n == archive.SignatureName || n == archive.ExpiresName || archive.IsProof(strings.TrimSuffix(n, ".sig")) {
 			out = append(out, store.Info{Name: n, Size: o.Size})
 		}
 	}
@@ -79,18 +78,12 @@ func (f folder) small() []store.Info {
 // print is one short word for names, sizes and stamps of all objects in the
 // folder; empty where one has no stamp.
 func (f folder) print() string {
-	names := make([]string, 0, len(f.objects))
-	for n := range f.objects {
-		names = append(names, n)
-	}
-	slices.Sort(names)
-	b := make([]byte, 0, 64*len(names))
-	for _, n := range names {
-		o := f.objects[n]
+	b := make([]byte, 0, 64*len(f.objects))
+	for _, o := range f.objects {
 		if o.Stamp == "" {
 			return ""
 		}
-		for _, s := range []string{n, o.Stamp} {
+		for _, s := range []string{o.Name, o.Stamp} {
 			b = append(varint.AppendUvarint(b, uint64(len(s))), s...)
 		}
 		b = varint.AppendVarint(b, o.Size)

@@ -96,16 +96,16 @@ func (v *Vault) copiesThatGo(p *DeletePlan, there *whereabouts) {
 // removal names what of a folder goes, each by its exact name, and what is
 // not pgvault's.
 func removal(vault string, f folder) (gone []string, bytes int64, other []string) {
-	names := make([]string, 0, len(f.objects))
-	for n := range f.objects {
-		names = append(names, n)
+	names := make([]string, len(f.objects))
+	for i, o := range f.objects {
+		names[i] = o.Name
 	}
-	slices.Sort(names)
 	at := archive.Folder(vault, f.database, f.id)
-	parts := archive.Removal(func(n string) bool { _, ok := f.objects[n]; return ok }, names)
+	parts := archive.Removal(f.has, names)
 	for _, n := range parts {
+		o, _ := f.object(n)
 		gone = append(gone, at+n)
-		bytes += f.objects[n].Size
+		bytes += o.Size
 	}
 	for _, n := range names {
 		if !slices.Contains(parts, n) && n != archive.DeletedName {

@@ -28,7 +28,7 @@ func (v *Vault) describeAll(ctx context.Context, s site, vf *archive.VaultFile, 
 	if len(numbers) == 0 {
 		return nil
 	}
-	place, size, width := s.Store, atOnce, processors()
+	place, size, width := s.Store, atOnce, processors
 	if !s.near() {
 		size, width = farAtOnce, farWorkers
 	}
@@ -55,7 +55,7 @@ func (v *Vault) describeSome(ctx context.Context, place store.Store, vf *archive
 			return err
 		}
 		if read[n] != place { // else it would be read twice
-			signed = append(signed, archive.SignedIn(ctx, read[n], where, f.names)...)
+			signed = append(signed, archive.SignedIn(ctx, read[n], where, f.names(v.c.Name))...)
 		}
 	}
 	trust = trust.Knowing(signed, rand.Reader)

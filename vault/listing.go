@@ -15,18 +15,43 @@ import (
 // folder is what a listing of the place says of one archive's folder.
 type folder struct {
 	database, id string
-	objects      map[string]store.Info // by name within the folder
-	names        []string              // whole names
+	objects      []store.Info // sorted, their names within the folder
+}
+
+// object gives the one with this name within the folder.
+func (f folder) object(name string) (store.Info, bool) {
+	for _, o := range f.objects {
+		if o.Name == name {
+			return o, true
+		}
+	}
+	return store.Info{}, false
+}
+
+// has tells whether there is one with this name.
+func (f folder) has(name string) bool {
+	_, ok := f.object(name)
+	return ok
+}
+
+// names gives the whole names of the objects, in a vault of this name.
+func (f folder) names(vault string) []string {
+	at := archive.Folder(vault, f.database, f.id)
+	out := make([]string, len(f.objects))
+	for i, o := range f.objects {
+		out[i] = at + o.Name
+	}
+	return out
 }
 
 // key names the archive among those of the vault.
 func (f folder) key() string { return f.database + "/" + f.id }
 
 // whole tells whether it is an archive's: it has a manifest.
-func (f folder) whole() bool { _, ok := f.objects[archive.ManifestName]; return ok }
+func (f folder) whole() bool { return f.has(archive.ManifestName) }
 
 // deleted tells whether a deletion has begun here.
-func (f folder) deleted() bool { _, ok := f.objects[archive.DeletedName]; return ok }
+func (f folder) deleted() bool { return f.has(archive.DeletedName) }
 
 // folders lists the archives' folders of the vault in one place that have a
 // manifest, newest first, and those that have none: parts of a copy or a
@@ -80,11 +105,10 @@ func (v *Vault) foldersIn(ctx context.Context, place store.Store, prefix string)
 		if !deeper || !archive.ValidID(id) || err != nil {
 			continue
 		}
-		f := folder{database: name, id: id, objects: make(map[string]store.Info, n), names: make([]string, 0, n)}
+		f := folder{database: name, id: id, objects: own[:0:n]}
 		for _, i := range own {
-			if base := i.Name[len(at):]; !strings.Contains(base, "/") {
-				f.objects[base] = i
-				f.names = append(f.names, i.Name)
+			if i.Name = i.Name[len(at):]; !strings.Contains(i.Name, "/") {
+				f.objects = append(f.objects, i)
 			}
 		}
 		if len(f.objects) > 0 {
@@ -145,17 +169,17 @@ func (v *Vault) describe(ctx context.Context, place store.Store, vf *archive.Vau
 	}
 	a.fill(o.Manifest)
 	a.digest = o.Digest
-	if _, marked := f.objects[archive.ExpiresName]; marked {
+	if f.has(archive.ExpiresName) {
 		if e, err := archive.ReadExpiry(ctx, place, archive.Folder(v.c.Name, f.database, f.id), f.id); err == nil {
 			a.expires = e.NotBefore // a mark that cannot be read is none
 		}
 	}
 	for _, p := range o.Manifest.Parts {
-		if i, ok := f.objects[p.Name]; !ok || i.Size != p.Size {
+		if i, ok := f.object(p.Name); !ok || i.Size != p.Size {
 			a.State, a.Reason = "damaged", fmt.Sprintf("part %s is missing or has another size", p.Name)
 		}
 	}
-	for _, p := range o.Proofs(ctx, trust, f.names) {
+	for _, p := range o.Proofs(ctx, trust, f.names(v.c.Name)) {
 		a.Proofs = append(a.Proofs, ProofRecord{At: p.At, Level: Proof(p.Level), Result: p.Result, By: p.By, Key: p.Key, Note: p.Note, Place: p.Place, Told: archive.IsTold(p.Name)})
 	}
 	sort.SliceStable(a.Proofs, func(i, j int) bool { return a.Proofs[i].At.Before(a.Proofs[j].At) })

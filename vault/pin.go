@@ -13,10 +13,7 @@ import (
 
 // pinned tells whether a pin lies in the archive's folder. One that nobody
 // signed, or a stranger, counts as well: to keep is the safe side.
-func (f folder) pinned() bool {
-	_, ok := f.objects[archive.PinName]
-	return ok
-}
+func (f folder) pinned() bool { return f.has(archive.PinName) }
 
 // Pin keeps an archive whatever the rules say, or with pinned false lets the
 // rules decide again, in every place that has a copy. What is so already

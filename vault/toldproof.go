@@ -119,11 +119,11 @@ func (c *copying) tellArchive(ctx context.Context, u untold, failed map[string]e
 		if l.o == nil || l.o.Digest != f.digest {
 			continue
 		}
-		for name := range l.folder.objects {
-			if !archive.IsProof(name) {
+		for _, o := range l.folder.objects {
+			if !archive.IsProof(o.Name) {
 				continue
 			}
-			s, p, err := l.o.ReadProof(ctx, c.trust, name)
+			s, p, err := l.o.ReadProof(ctx, c.trust, o.Name)
 			if err == nil && !slices.ContainsFunc(all, func(o signed) bool { return string(o.Sig) == string(s.Sig) }) {
 				all = append(all, signed{s, *p})
 			}
@@ -141,9 +141,8 @@ func (c *copying) tellArchive(ctx context.Context, u untold, failed map[string]e
 			continue
 		}
 		for i, s := range all {
-			_, home := l.folder.objects[archive.HomeName(s.SignedProof.Name)]
-			_, here := l.folder.objects[archive.ToldName(s.SignedProof.Name)]
-			if !tells[i] || home || here {
+			home, here := archive.HomeName(s.SignedProof.Name), archive.ToldName(s.SignedProof.Name)
+			if !tells[i] || l.folder.has(home) || l.folder.has(here) {
 				continue
 			}
 			if _, err := l.o.TellProof(ctx, s.SignedProof); err != nil {

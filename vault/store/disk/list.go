@@ -66,10 +66,13 @@ func (d *Disk) scan(ctx context.Context, prefix string) (*scanned, error) {
 	return out, nil
 }
 
-// entry is one name in a folder.
+// entry is one name in a folder, with what is needed of its stat(2).
 type entry struct {
-	name string // for folders with a slash at the end, so that names sort as whole names do
-	st   unix.Stat_t
+	name             string // for folders with a slash at the end, so that names sort as whole names do
+	kind             uint32 // S_IFREG, S_IFDIR, …
+	size             int64
+	inode            uint64
+	written, changed int64 // mtime and ctime, ns since 1970
 }
 
 // scanFolder adds what lies in the folder open as fd; prefix is its name
@@ -85,7 +88,7 @@ func (d *Disk) scanFolder(ctx context.Context, fd int, prefix string, out *scann
 	}
 	folders := 0
 	for _, e := range entries {
-		if e.st.Mode&unix.S_IFMT == unix.S_IFDIR {
+		if e.kind == unix.S_IFDIR {
 			folders++
 		}
 	}
@@ -99,14 +102,21 @@ func (d *Disk) scanFolder(ctx context.Context, fd int, prefix string, out *scann
 // several threads: each waits for the kernel.
 const manyFolders = 64
 
+// usualObjects are in an archive's folder: room for them is taken beforehand.
+const usualObjects = 8
+
+// processors is how many of them: as many as could run when the process
+// began. A screen that adds room for itself keeps it.
+var processors = runtime.GOMAXPROCS(0)
+
 func (d *Disk) scanHalves(ctx context.Context, fd int, entries []entry, prefix string, out *scanned) error {
-	n := max(1, (len(entries)+runtime.GOMAXPROCS(0)-1)/runtime.GOMAXPROCS(0))
+	n := max(1, (len(entries)+processors-1)/processors)
 	var pieces []*scanned
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	var first error
 	for piece := range slices.Chunk(entries, n) {
-		part := &scanned{}
+		part := &scanned{objects: make([]store.Info, 0, usualObjects*len(piece))}
 		pieces = append(pieces, part)
 		wg.Go(func() {
 			if err := d.scanEntries(ctx, fd, piece, prefix, part); err != nil {
@@ -117,6 +127,11 @@ func (d *Disk) scanHalves(ctx context.Context, fd int, entries []entry, prefix s
 		})
 	}
 	wg.Wait()
+	n = 0
+	for _, p := range pieces {
+		n += len(p.objects)
+	}
+	out.objects = slices.Grow(out.objects, n)
 	for _, p := range pieces {
 		out.objects = append(out.objects, p.objects...)
 		out.leftovers = append(out.leftovers, p.leftovers...)
@@ -129,9 +144,9 @@ func (d *Disk) scanEntries(ctx context.Context, fd int, entries []entry, prefix 
 	for i := range entries {
 		e := &entries[i]
 		name := prefix + e.name
-		switch e.st.Mode & unix.S_IFMT {
+		switch e.kind {
 		case unix.S_IFREG:
-			info := store.Info{Name: name, Size: e.st.Size, Stamp: stamp(&e.st, now)}
+			info := store.Info{Name: name, Size: e.size, Stamp: e.stamp(now)}
 			switch {
 			case strings.HasPrefix(e.name, store.TempPrefix):
 				out.leftovers = append(out.leftovers, info)
@@ -192,16 +207,17 @@ func readFolder(fd int, prefix string) ([]entry, error) {
 		_, _, names = unix.ParseDirent(buf[:n], -1, names)
 	}
 	out := make([]entry, 0, len(names))
+	var st unix.Stat_t
 	for _, n := range names {
-		e := entry{name: n}
-		err := unix.Fstatat(fd, n, &e.st, unix.AT_SYMLINK_NOFOLLOW)
+		err := unix.Fstatat(fd, n, &st, unix.AT_SYMLINK_NOFOLLOW)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // removed while we looked
 		}
 		if err != nil {
 			return nil, &fs.PathError{Op: "fstatat", Path: prefix + n, Err: err}
 		}
-		if e.st.Mode&unix.S_IFMT == unix.S_IFDIR {
+		e := entry{name: n, kind: st.Mode & unix.S_IFMT, size: st.Size, inode: st.Ino, written: st.Mtim.Nano(), changed: st.Ctim.Nano()}
+		if e.kind == unix.S_IFDIR {
 			e.name += "/"
 		}
 		out = append(out, e)
@@ -219,13 +235,12 @@ const settled = 3 * time.Second
 // stamp is the inode with the times of the last change of bytes and of
 // anything else. The latter cannot be set by a program, so that what was
 // written over, also with its old time, has another stamp.
-func stamp(st *unix.Stat_t, now time.Time) string {
-	changed := time.Unix(st.Ctim.Unix())
-	if age := now.Sub(changed); age < settled {
+func (e *entry) stamp(now time.Time) string {
+	if now.Sub(time.Unix(0, e.changed)) < settled {
 		return ""
 	}
 	b := make([]byte, 0, 24)
-	b = binary.LittleEndian.AppendUint64(b, st.Ino)
-	b = binary.LittleEndian.AppendUint64(b, uint64(st.Mtim.Nano()))
-	return string(binary.LittleEndian.AppendUint64(b, uint64(st.Ctim.Nano())))
+	b = binary.LittleEndian.AppendUint64(b, e.inode)
+	b = binary.LittleEndian.AppendUint64(b, uint64(e.written))
+	return string(binary.LittleEndian.AppendUint64(b, uint64(e.changed)))
 }
