@@ -150,7 +150,7 @@ func (v *Vault) retentionFacts(ctx context.Context, w *view) ([]retention.Archiv
 	for i := range w.archives { // newest first
 		a := &w.archives[i]
 		r := retention.Archive{ID: a.ID, Database: a.Database, Time: a.Started, Seq: a.Seq, Good: a.State == "good", Proven: a.Proof == ProofRestored,
-			Pinned: a.Pinned, InUse: used[a.ID], Foreign: a.State == "foreign", Imported: a.Imported != nil, Resealed: a.ResealedAs}
+			Pinned: a.Pinned, InUse: used[a.ID], Partial: a.State == "partial", Foreign: a.State == "foreign", Imported: a.Imported != nil, Resealed: a.ResealedAs}
 		if r.Time.IsZero() { // no manifest can be read: its name tells when
 			r.Time, _ = time.Parse("20060102T150405Z", a.ID[:idSecond])
 		}
