@@ -243,7 +243,7 @@ func (s *retentionPage) foot(e env) []string {
 
 // ahead says what the rules come to in the long run.
 func (s *retentionPage) ahead(e env) []string {
-	if s.holds == 0 {
+	if s.holds == 0 || s.plan.Refused != "" { // why nothing goes has the room
 		return nil
 	}
 	return []string{" " + cutEnd(fmt.Sprintf("in 6 months these rules hold about %s of it, %s in all places", plural(int64(s.holds), "archive"), size(s.holdsBytes)), e.w-1)}
