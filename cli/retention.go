@@ -3,6 +3,8 @@ package cli
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -42,6 +44,9 @@ func (p *program) retentionCmd() *cobra.Command {
 				return p.undoMark(ctx, s, undo)
 			}
 			plan, err := s.vault.PlanRetention(ctx, names)
+			if err == nil {
+				err = knownTo(plan, names)
+			}
 			if err != nil {
 				return err
 			}
@@ -60,6 +65,9 @@ func (p *program) retentionCmd() *cobra.Command {
 					fmt.Fprintln(p.stderr, stepLine(v))
 				}
 			})
+			if err == nil && p.json {
+				err = p.printJSON(retentionReport{plan, plan.Confirm(), plan.Frees(), true})
+			}
 			if err == nil && !p.quiet {
 				fmt.Fprintf(p.stderr, "kept %d, marked %d, gone %d\n", len(plan.Verdicts)-plan.Count(retention.StepRemove), plan.Count(retention.StepMark), plan.Count(retention.StepRemove))
 			}
@@ -69,8 +77,26 @@ func (p *program) retentionCmd() *cobra.Command {
 	cmd.Flags().BoolVar(&apply, "apply", false, "do it, with --confirm")
 	cmd.Flags().IntVar(&confirm, "confirm", 0, "the number of archives that may be marked or removed")
 	cmd.Flags().StringVar(&undo, "undo", "", "take the mark of this archive away")
-	cmd.Flags().BoolVar(&p.json, "json", false, "the plan as one JSON document")
+	cmd.Flags().BoolVar(&p.json, "json", false, "the plan as one JSON document; confirm in it is the number that applies it")
 	return cmd
+}
+
+// retentionReport is the JSON document of a plan.
+type retentionReport struct {
+	*vault.RetentionPlan
+	Confirm int   `json:"confirm"` // the number that applies it
+	Frees   int64 `json:"frees"`   // bytes that removing gives back now, in all places
+	Applied bool  `json:"applied"` // it was done
+}
+
+// knownTo refuses a name of which the vault holds nothing: it was mistyped.
+func knownTo(plan *vault.RetentionPlan, names []string) error {
+	for _, n := range names {
+		if !slices.ContainsFunc(plan.Verdicts, func(v vault.Verdict) bool { return v.Database == n }) {
+			return usage(fmt.Sprintf("the vault holds no archive of a database %q", n))
+		}
+	}
+	return nil
 }
 
 func (p *program) undoMark(ctx context.Context, s *session, id string) error {
@@ -91,7 +117,7 @@ func stepLine(v vault.Verdict) string {
 
 func (p *program) printRetention(plan *vault.RetentionPlan) error {
 	if p.json {
-		return p.printJSON(plan)
+		return p.printJSON(retentionReport{plan, plan.Confirm(), plan.Frees(), false})
 	}
 	now := plan.At
 	rows := [][]string{}
@@ -109,8 +135,8 @@ func (p *program) printRetention(plan *vault.RetentionPlan) error {
 	if plan.Refused != "" {
 		fmt.Fprintf(p.stderr, "! nothing may go now: %s\n  do: %s\n", safetext.Line(plan.Refused), safetext.Line(plan.Do))
 	}
-	for name, n := range plan.Excess {
-		fmt.Fprintf(p.stderr, "! %d archives of %s would go at once: only with --apply --confirm\n", n, safetext.Line(name))
+	for _, name := range slices.Sorted(maps.Keys(plan.Excess)) {
+		fmt.Fprintf(p.stderr, "! %d archives of %s would go at once: only with --apply --confirm\n", plan.Excess[name], safetext.Line(name))
 	}
 	return nil
 }

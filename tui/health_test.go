@@ -2,6 +2,7 @@ package tui
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -27,6 +28,30 @@ func TestHealthOfNoDatabaseAtRisk(t *testing.T) {
 	d.health.Databases, d.health.Warnings = d.health.Databases[1:], nil
 	r := newRig(t, d, Options{}, 80, 24)
 	r.wants("ok 4 of 4 databases within what you allowed", "nothing is known against it")
+}
+
+// TestHealthMarksAnOldProof: a proof that is older than allowed is marked in
+// its row, at any width that shows the column.
+func TestHealthMarksAnOldProof(t *testing.T) {
+	for _, w := range []int{200, 80, 60, 50} {
+		d := sampleDesk()
+		h := *d.health
+		h.Databases = slices.Clone(h.Databases)
+		for i := range h.Databases {
+			h.Databases[i].ProofLate = h.Databases[i].Database == "billing"
+		}
+		d.health = &h
+		r := newRig(t, d, Options{}, w, 24)
+		n := 0
+		for _, line := range strings.Split(r.screen(), "\n") {
+			if at := strings.Index(line, "! 4d"); at > 0 && strings.Contains(line[:at], "billing") {
+				n++
+			}
+		}
+		if n != 1 {
+			t.Errorf("at %d columns %d rows are marked:\n%s", w, n, r.screen())
+		}
+	}
 }
 
 // TestHealthFirstFrameIsTheRememberedList: before the health has come, the

@@ -35,7 +35,12 @@ func healthColumns(e env, short bool) []column {
 		{title: "STATE", min: state, style: func(s string) string { return healthColor(e.th, s) }},
 		{title: last, right: true, drop: dropLast},
 		{title: "ALLOWED", right: true, drop: 2},
-		{title: proven, drop: dropProven},
+		{title: proven, drop: dropProven, style: func(s string) string {
+			if strings.HasPrefix(s, "! ") {
+				return e.th.warn(s)
+			}
+			return s
+		}},
 		{title: "COPIES", drop: 4, style: func(s string) string {
 			if strings.HasSuffix(s, "!") {
 				return e.th.warn(s)
@@ -119,6 +124,9 @@ func healthCells(e env, r healthRow) []string {
 		next = "in " + age(r.NextRun.Sub(e.now))
 	case r.NextRun != nil:
 		next = "! due"
+	}
+	if r.ProofLate {
+		proven = "! " + proven
 	}
 	if e.w < 56 {
 		last, proven = strings.TrimSuffix(last, " ago"), strings.TrimSuffix(proven, " ago")

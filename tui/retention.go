@@ -25,6 +25,9 @@ type retentionPage struct {
 	begun    bool // digits follow those that were typed
 	plan     *vault.RetentionPlan
 	planErr  error
+	// what the rules shown hold in the long run, 0 where that cannot be told
+	holds      int
+	holdsBytes int64
 
 	sel, top, rows, listTop int
 }
@@ -128,7 +131,10 @@ func (s *retentionPage) replan() {
 		}
 		return r.Policy
 	})
-	s.sel = 0
+	s.holds, s.sel = 0, 0
+	if s.database != "" && s.planErr == nil {
+		s.holds, s.holdsBytes, _ = s.look.Ahead(s.database, s.policy())
+	}
 	if s.planErr == nil {
 		s.sel = max(slices.IndexFunc(s.plan.Verdicts, func(v vault.Verdict) bool { return v.ID == id && id != "" }), 0)
 	}

@@ -232,10 +232,21 @@ func (s *retentionPage) foot(e env) []string {
 	for i := range out {
 		out[i] = cutEnd(out[i], e.w)
 	}
+	if e.h >= 19 {
+		out = append(out, s.ahead(e)...)
+	}
 	if e.h >= 17 {
 		out = append(out, s.standing(e)...)
 	}
 	return append([]string{""}, out...)
+}
+
+// ahead says what the rules come to in the long run.
+func (s *retentionPage) ahead(e env) []string {
+	if s.holds == 0 || s.plan.Refused != "" { // why nothing goes has the room
+		return nil
+	}
+	return []string{" " + cutEnd(fmt.Sprintf("in 6 months these rules hold about %s of it, %s in all places", plural(int64(s.holds), "archive"), size(s.holdsBytes)), e.w-1)}
 }
 
 // standing are the words about what no rule can do, or of rules that nobody

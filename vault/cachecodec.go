@@ -14,7 +14,7 @@ import (
 // first frame: 10 000 rows take some milliseconds, as JSON or gob twenty
 // times as long. Numbers are varints, a string that was there before is
 // written as its number. A file of another version is passed over.
-const listingMagic = "pgvault listing 6\n"
+const listingMagic = "pgvault listing 7\n"
 
 var errListing = errors.New("the remembered listing cannot be read")
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"pgvault/fault"
 	"pgvault/vault/archive"
@@ -44,8 +45,8 @@ func (v *Vault) planDelete(ctx context.Context, id, place string) (*DeletePlan, 
 	p := &DeletePlan{Archive: siblings[i], Place: place, Confirm: there.id}
 	v.copiesThatGo(p, there)
 	if place == "" {
-		p.Refused = refusedDeletion(siblings, i)
-	} else if p.Refused, err = p.refusedCopy(there, siblings, i); err != nil {
+		p.Refused = refusedDeletion(siblings, i, v.now())
+	} else if p.Refused, err = p.refusedCopy(there, siblings, i, v.now()); err != nil {
 		return nil, err
 	}
 	if p.Refused == "" && len(p.Files) == 0 {
@@ -117,7 +118,7 @@ func removal(vault string, f folder) (gone []string, bytes int64, other []string
 
 // refusedCopy is the reason why the copy in one place must stay, if any. It
 // is an error when there is none, or that cannot be known.
-func (p *DeletePlan) refusedCopy(there *whereabouts, siblings []Archive, i int) (string, error) {
+func (p *DeletePlan) refusedCopy(there *whereabouts, siblings []Archive, i int, now time.Time) (string, error) {
 	if len(p.Copies) == 0 {
 		return "", &fault.Error{Op: "delete", What: fmt.Sprintf("there is no copy of %s in %s", p.Archive.ID, p.Place), Why: "the place answers and has none", Left: "nothing was removed",
 			Do: "pgvault show " + p.Archive.ID + " tells in which places it lies", Code: fault.Usage}
@@ -131,7 +132,7 @@ func (p *DeletePlan) refusedCopy(there *whereabouts, siblings []Archive, i int) 
 		return later, nil
 	}
 	if p.Archive.Pinned {
-		return refusedDeletion(siblings, i), nil
+		return refusedDeletion(siblings, i, now), nil
 	}
 	for _, c := range p.Archive.Copies {
 		if c.Place != p.Place && c.State == CopyGood && c.Known == nil {
@@ -140,14 +141,20 @@ func (p *DeletePlan) refusedCopy(there *whereabouts, siblings []Archive, i int) 
 	}
 	p.Confirm = p.Archive.Database + "/" + p.Archive.ID
 	p.Notes = append(p.Notes, "no other place has a good copy: the archive goes with it")
-	return refusedDeletion(siblings, i), nil
+	return refusedDeletion(siblings, i, now), nil
 }
 
 // refusedDeletion is the reason why the archive at i must stay, if any. list
-// is all archives of one database, newest first.
-func refusedDeletion(list []Archive, i int) string {
+// is all archives of one database, newest first. One that is dated after now
+// is not the newest where a good one was made after it, by its number.
+func refusedDeletion(list []Archive, i int, now time.Time) string {
+	overtaken := func(a Archive) bool {
+		return ahead(a, now) && slices.ContainsFunc(list, func(o Archive) bool {
+			return o.State == "good" && o.Seq > a.Seq && o.Imported == nil && !ahead(o, now)
+		})
+	}
 	newest := func(holds func(Archive) bool) bool {
-		first := slices.IndexFunc(list, func(a Archive) bool { return a.State == "good" && holds(a) })
+		first := slices.IndexFunc(list, func(a Archive) bool { return a.State == "good" && holds(a) && !overtaken(a) })
 		return first == i
 	}
 	switch {

@@ -32,18 +32,6 @@ func (v *Vault) Delete(ctx context.Context, p *DeletePlan) error {
 
 func (v *Vault) applyDelete(ctx context.Context, p *DeletePlan) error {
 	v.finishPending(ctx, p.Archive.Database+"/"+p.Archive.ID)
-	now, err := v.planDelete(ctx, p.Archive.Database+"/"+p.Archive.ID, p.Place)
-	if err != nil {
-		return err
-	}
-	if now.Refused != "" {
-		return &fault.Error{Op: "delete", What: "archive " + p.Archive.ID + " is not deleted", Why: now.Refused, Left: "nothing was removed", Do: "choose another archive", Code: fault.Refused}
-	}
-	if now.Archive.digest != p.Archive.digest || !slices.EqualFunc(now.Copies, p.Copies, func(a, b CopyDeletion) bool {
-		return a.Place == b.Place && slices.Equal(a.Files, b.Files)
-	}) {
-		return changedMeanwhile(p.Archive.ID)
-	}
 	vf, err := v.vaultFile(ctx, nil)
 	if err != nil {
 		return err
@@ -53,6 +41,22 @@ func (v *Vault) applyDelete(ctx context.Context, p *DeletePlan) error {
 		return err
 	}
 	defer unlock()
+	now, err := v.planDelete(ctx, p.Archive.Database+"/"+p.Archive.ID, p.Place)
+	if err != nil {
+		return err
+	}
+	if p.expired && (now.Archive.Expires == nil || now.Archive.Expires.After(v.now())) {
+		return &fault.Error{Op: "delete", What: "archive " + p.Archive.ID + " stays", Why: "its mark was taken away meanwhile, or its grace begun anew", Left: "nothing was removed",
+			Do: "nothing", Code: fault.Refused, Err: errKeptMeanwhile}
+	}
+	if now.Refused != "" {
+		return &fault.Error{Op: "delete", What: "archive " + p.Archive.ID + " is not deleted", Why: now.Refused, Left: "nothing was removed", Do: "choose another archive", Code: fault.Refused}
+	}
+	if now.Archive.digest != p.Archive.digest || !slices.EqualFunc(now.Copies, p.Copies, func(a, b CopyDeletion) bool {
+		return a.Place == b.Place && slices.Equal(a.Files, b.Files)
+	}) {
+		return changedMeanwhile(p.Archive.ID)
+	}
 	return v.deleteCopies(ctx, vf, now)
 }
 

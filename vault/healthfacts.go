@@ -73,6 +73,11 @@ func (f *healthFacts) health() *Health {
 	for _, s := range f.status {
 		h.Databases = append(h.Databases, f.database(s, byName[s.Database]))
 	}
+	for _, s := range f.unproven() {
+		if i := slices.IndexFunc(h.Databases, func(d DatabaseHealth) bool { return d.Database == s.Database }); i >= 0 {
+			h.Databases[i].ProofLate = true
+		}
+	}
 	slices.SortStableFunc(h.Databases, func(a, b DatabaseHealth) int {
 		return cmp.Or(cmp.Compare(badness(a.State), badness(b.State)), cmp.Compare(f.overdue(b), f.overdue(a)), cmp.Compare(a.Database, b.Database))
 	})
@@ -140,6 +145,9 @@ func (f *healthFacts) explain(d DatabaseHealth, newest *Archive, list []Archive)
 		if !late && d.LastGood != nil {
 			e.What = "the last backup failed; " + e.What
 		}
+	case len(list) > 0 && ahead(list[0], f.now) && (late || d.LastGood == nil):
+		e.Why = fmt.Sprintf("the archive %s is dated %s, later than this host's clock: it does not count", list[0].ID, stampOf(list[0].Finished))
+		e.Do = "set the clock that is wrong; then " + e.Do
 	case len(list) > 0 && list[0].State != "good" && (late || d.LastGood == nil):
 		e.Why = fmt.Sprintf("the newest archive %s is %s", list[0].ID, join(list[0].State, list[0].Reason))
 	case d.LastGood == nil && len(list) == 0:

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"pgvault/safetext"
+	"pgvault/vault/retention"
 	"pgvault/vault/tell"
 )
 
@@ -45,6 +46,7 @@ func (f *healthFacts) moreWarnings(places []PlaceHealth) []Explained {
 	byName := f.byDatabase()
 	for _, name := range slices.Sorted(maps.Keys(byName)) {
 		out = append(out, archiveWarnings(name, byName[name])...)
+		out = append(out, f.aheadWarning(name, byName[name])...)
 	}
 	out = append(f.switches[:len(f.switches):len(f.switches)], out...)
 	for _, p := range places {
@@ -103,6 +105,25 @@ func archiveWarnings(name string, list []Archive) []Explained {
 			Left: "the archive is whole as it was written", Do: "read them: pgvault job log, or pgvault show " + latest + " -i KEY"})
 	}
 	return out
+}
+
+// aheadWarning tells that archives of a database are dated after now: then
+// retention does nothing, and how old the newest is cannot be told.
+func (f *healthFacts) aheadWarning(name string, list []Archive) []Explained {
+	n := 0
+	for _, a := range list {
+		if a.Started.After(f.now.Add(retention.Skew)) {
+			n++
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	i := slices.IndexFunc(list, func(a Archive) bool { return a.Started.After(f.now.Add(retention.Skew)) })
+	return []Explained{{Key: "ahead/" + name, What: many(n, "archive of "+name+" is", "archives of "+name+" are") + " dated in the future",
+		Why:  fmt.Sprintf("%s is of %s, and here it is %s: one of the clocks is or was wrong", list[i].ID, stampOf(list[i].Started), stampOf(f.now)),
+		Left: "the archives are as they were; retention removes nothing meanwhile",
+		Do:   "set this host's clock; if the other one was wrong, make a backup, then pgvault delete " + safetext.Word(name+"/"+list[i].ID)}}
 }
 
 // trend is how many of the last archives tell how they grow.

@@ -68,7 +68,7 @@ func TestImportIsNoBackup(t *testing.T) {
 	list := []Archive{at(time.Minute, true), at(2*time.Hour, false), at(3*time.Hour, false)}
 	var refused []bool
 	for i := range list {
-		refused = append(refused, refusedDeletion(list, i) != "")
+		refused = append(refused, refusedDeletion(list, i, noon) != "")
 	}
 	if !slices.Equal(refused, []bool{true, true, false}) {
 		t.Errorf("refused: %v", refused)

@@ -22,6 +22,9 @@ type DatabaseHealth struct {
 	Places    int       `json:"places"`   // how many copies each archive is to have
 	Explained Explained `json:"explained"`
 	Job       string    `json:"job,omitempty"` // the running job
+	// ProofLate tells that it was not proven by a restore within what is
+	// allowed.
+	ProofLate bool `json:"proof_late,omitempty"`
 }
 
 // PlaceHealth is what is known of one place.
@@ -61,12 +64,17 @@ type Health struct {
 func (h *Health) AtRisk() int {
 	n := 0
 	for _, d := range h.Databases {
-		late := d.LastGood == nil || d.MaxAgeSeconds > 0 && h.At.Sub(*d.LastGood) > time.Duration(d.MaxAgeSeconds)*time.Second
-		if d.State != "ok" && d.State != "running" || d.State == "running" && late {
+		if h.Risky(d) {
 			n++
 		}
 	}
 	return n
+}
+
+// Risky tells that a database could lose more than is allowed.
+func (h *Health) Risky(d DatabaseHealth) bool {
+	late := d.LastGood == nil || d.MaxAgeSeconds > 0 && h.At.Sub(*d.LastGood) > time.Duration(d.MaxAgeSeconds)*time.Second
+	return d.State != "ok" && (d.State != "running" || late)
 }
 
 // Listing is the archives as they were known at a moment.
@@ -86,6 +94,8 @@ type DeletePlan struct {
 	Refused string         // why it is not done at all, empty when it may be
 	Notes   []string       // what a person should know: "it is not the newest good one"
 	Confirm string         // what a person has to type: the id; for the last good copy with the database before it
+
+	expired bool // retention's: it goes only while its mark is there and the grace is over
 }
 
 // Objects counts the objects of all copies that go now.

@@ -155,6 +155,15 @@ const idSecond = 16
 // not nil only when the place itself failed.
 func (v *Vault) describe(ctx context.Context, place store.Store, vf *archive.VaultFile, trust *archive.Trust, f folder) (Archive, *archive.Opened, error) {
 	a := Archive{ID: f.id, Database: f.database, State: "good", Pinned: f.pinned(), Recipient: []string{}}
+	if f.has(archive.ExpiresName) { // also where the archive cannot be believed: that is when it goes
+		e, err := archive.ReadExpiry(ctx, place, archive.Folder(v.c.Name, f.database, f.id), f.id)
+		switch {
+		case err == nil:
+			a.expires = e.NotBefore
+		case ofThePlace(ctx, err): // else it cannot be understood, or was taken away just now: no mark
+			return a, nil, err
+		}
+	}
 	o, err := archive.Open(ctx, place, trust, vf.ID, v.c.Name, f.database, f.id)
 	if err != nil {
 		if ofThePlace(ctx, err) {
@@ -162,18 +171,13 @@ func (v *Vault) describe(ctx context.Context, place store.Store, vf *archive.Vau
 		}
 		e := fault.As(err)
 		a.State, a.Reason = "damaged", e.What+": "+e.Why
-		if errors.Is(err, archive.ErrForeign) {
+		if errors.Is(err, archive.ErrForeign) || errors.Is(err, archive.ErrNewer) {
 			a.State = "foreign"
 		}
 		return a, nil, nil
 	}
 	a.fill(o.Manifest)
 	a.digest = o.Digest
-	if f.has(archive.ExpiresName) {
-		if e, err := archive.ReadExpiry(ctx, place, archive.Folder(v.c.Name, f.database, f.id), f.id); err == nil {
-			a.expires = e.NotBefore // a mark that cannot be read is none
-		}
-	}
 	for _, p := range o.Manifest.Parts {
 		if i, ok := f.object(p.Name); !ok || i.Size != p.Size {
 			a.State, a.Reason = "damaged", fmt.Sprintf("part %s is missing or has another size", p.Name)

@@ -106,7 +106,7 @@ func (m *merger) archive(vs []version) Archive {
 	if slices.ContainsFunc(vs, func(o version) bool { return len(o.row.Proofs) != len(proofs) }) {
 		telling = tellingOf(proofs)
 	}
-	good := false
+	good, marked := false, true
 	for i := range m.sights {
 		n := slices.IndexFunc(vs, func(o version) bool { return o.place == i })
 		if n < 0 {
@@ -118,13 +118,15 @@ func (m *merger) archive(vs []version) Archive {
 		c := m.copyOf(vs[n], a.digest, proofs, all)
 		c.untold = m.sights[i].err == nil && lacksProof(vs[n].row, a.digest, telling)
 		a.Pinned = a.Pinned || vs[n].row.Pinned
-		if e := vs[n].row.expires; e.After(a.expires) {
+		if e := vs[n].row.expires; e.IsZero() {
+			marked = false // an undo counts though another place has not heard of it
+		} else if e.After(a.expires) {
 			a.expires = e
 		}
 		good = good || c.State == CopyGood
 		a.Copies = append(a.Copies, c)
 	}
-	if !a.expires.IsZero() {
+	if marked && !a.expires.IsZero() {
 		until := a.expires
 		a.Expires = &until
 	}

@@ -9,11 +9,12 @@ import (
 	"pgvault/safetext"
 )
 
-// proofWarning tells which databases were not proven by a restore within what
-// is allowed. Where none ever was, that counts from its oldest good archive.
-func (f *healthFacts) proofWarning() (Explained, bool) {
+// unproven gives the databases that were not proven by a restore within what
+// is allowed. Where none of its archives ever was, that counts from the oldest
+// good one.
+func (f *healthFacts) unproven() []DatabaseStatus {
 	if f.proofMaxAge <= 0 {
-		return Explained{}, false
+		return nil
 	}
 	oldest := map[string]time.Time{}
 	for _, a := range f.archives {
@@ -31,6 +32,12 @@ func (f *healthFacts) proofWarning() (Explained, bool) {
 			late = append(late, s)
 		}
 	}
+	return late
+}
+
+// proofWarning tells of all that are unproven at once.
+func (f *healthFacts) proofWarning() (Explained, bool) {
+	late := f.unproven()
 	if len(late) == 0 {
 		return Explained{}, false
 	}

@@ -149,7 +149,11 @@ func (v *Vault) takeSteps(ctx context.Context, p *RetentionPlan, tell func(Verdi
 			if err := ctx.Err(); err != nil {
 				return done, err
 			}
-			if err := v.takeStep(ctx, one); err != nil {
+			err := v.takeStep(ctx, one)
+			if errors.Is(err, errKeptMeanwhile) { // a person undid it while others went
+				continue
+			}
+			if err != nil {
 				failed = append(failed, err)
 				continue
 			}
@@ -175,55 +179,27 @@ func (v *Vault) takeStep(ctx context.Context, one Verdict) error {
 		if err != nil {
 			return err
 		}
+		plan.expired = true
 		return v.Delete(ctx, plan)
 	case retention.StepUnmark:
-		return v.expire(ctx, key, nil)
+		return v.unexpire(ctx, key)
 	}
 	now := v.now().UTC()
 	until := one.Until.UTC()
 	if until.Before(now) { // no grace at all
 		until = now
 	}
-	return v.expire(ctx, key, &archive.Expiry{Archive: one.ID, At: now, By: who(), NotBefore: until, Reasons: one.Reasons})
-}
-
-// expire marks an archive in every place that has it, or with nil takes the
-// marks away.
-func (v *Vault) expire(ctx context.Context, key string, e *archive.Expiry) error {
 	there, err := v.whereabouts(ctx, key)
 	if err != nil {
 		return err
 	}
-	at := archive.Folder(v.c.Name, there.database, there.id)
-	var errs []error
-	for _, r := range there.replies {
-		switch {
-		case r.err != nil:
-			errs = append(errs, r.err)
-		case !r.value.whole():
-		case e == nil:
-			errs = append(errs, archive.Unexpire(ctx, r.Store, at))
-		default:
-			n, err := v.note(ctx, r.Store, r.value)
-			if err == nil {
-				e.Manifest = n.Manifest
-				err = archive.MarkExpiry(ctx, r.Store, at, *e)
-			}
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
+	_, err = v.expire(ctx, there, &archive.Expiry{Archive: one.ID, At: now, By: who(), NotBefore: until, Reasons: one.Reasons})
+	return err
 }
 
-// KeepMarked takes the mark of an archive away: its grace begins anew if no
-// rule keeps it at the next run; a pin keeps it for good. id is an archive's
-// id, or database/id.
-func (v *Vault) KeepMarked(ctx context.Context, id string) error {
-	if err := v.writable(); err != nil {
-		return err
-	}
-	return v.audited(ctx, "retention", id, "the mark was taken away", v.expire(ctx, id, nil))
-}
+// errKeptMeanwhile marks a removal that was called off because the mark is
+// gone; errors.Is finds it.
+var errKeptMeanwhile = errors.New("kept meanwhile")
 
 // retained is what the last run of retention saw in each place, so that a
 // listing that was cut short is noticed.
@@ -244,18 +220,23 @@ func (v *Vault) lastRetention() retained {
 }
 
 // lost counts the archives that were in a place at the last run and are not
-// listed now, if they are too many to have been deleted by hand.
+// listed now, if they are too many to have been deleted by hand, if nothing is
+// listed at all, or if the end of the listing is missing: a page that never
+// came.
 func (r retained) lost(place string, keys []string) int {
-	n := 0
-	for _, k := range r[place] {
+	var missing []int
+	for i, k := range r[place] {
 		if _, there := slices.BinarySearch(keys, k); !there {
-			n++
+			missing = append(missing, i)
 		}
 	}
-	if n <= retention.Few || float64(n) <= retention.Share*float64(len(r[place])) {
-		return 0
+	n, had := len(missing), len(r[place])
+	end := n > 0 && missing[0] == had-n && (len(keys) == 0 || keys[len(keys)-1] < r[place][missing[0]])
+	switch {
+	case n > 0 && len(keys) == 0, n > retention.Few && (end || float64(n) > retention.Share*float64(had)):
+		return n
 	}
-	return n
+	return 0
 }
 
 // rememberRetention keeps what is left. Where it cannot be written, the next

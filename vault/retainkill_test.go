@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -28,19 +29,20 @@ const retainOrderEnv = "PGVAULT_TEST_RETAIN"
 // retainOrder is what that process does: mark and then, after the grace,
 // remove; before change Dies it gets a SIGKILL, from itself.
 type retainOrder struct {
-	Dir, URL string
-	Dies     int
-	Real     bool // the place has a clock of its own: no grace, and no time but now
+	Dir  string
+	URLs []string
+	Dies int
+	Real bool // the place has a clock of its own: no grace, and no time but now
 }
 
 // mortal is a place whose process is killed before one of the changes.
 type mortal struct {
 	store.Store
-	left *int
+	left *atomic.Int64
 }
 
 func (m mortal) change() {
-	if *m.left--; *m.left < 0 {
+	if m.left.Add(-1) < 0 {
 		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 		select {}
 	}
@@ -72,12 +74,18 @@ func retainAsChild(order string) int {
 	var o retainOrder
 	err := json.Unmarshal([]byte(order), &o)
 	ctx := context.Background()
-	var s store.Store
-	if err == nil {
-		s, err = kinds.Parse(ctx, o.URL, address.Options{Getenv: os.Getenv}, 0)
+	var places []store.Store
+	var left atomic.Int64
+	left.Store(int64(o.Dies))
+	for _, url := range o.URLs {
+		if err == nil {
+			var s store.Store
+			s, err = kinds.Parse(ctx, url, address.Options{Getenv: os.Getenv}, 0)
+			places = append(places, mortal{s, &left})
+		}
 	}
 	if err == nil {
-		err = retainBoth(ctx, o.conf("state", mortal{s, &o.Dies}), o.Real)
+		err = retainBoth(ctx, o.conf("state", places), o.Real)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -87,13 +95,17 @@ func retainAsChild(order string) int {
 }
 
 // conf is the vault with the state folder of one host.
-func (o retainOrder) conf(state string, s store.Store) Config {
+func (o retainOrder) conf(state string, stores []store.Store) Config {
 	d := Database{Jobs: 1, Keep: retention.Policy{Last: 1}, Grace: 48 * time.Hour}
 	if o.Real {
 		d.Grace = 0
 	}
+	places := []Place{}
+	for i, s := range stores {
+		places = append(places, Place{Name: []string{"disk", "second"}[i], Store: s})
+	}
 	return Config{Name: "main", Version: "test", StateDir: o.Dir + "/" + state, RecipientsFile: o.Dir + "/recipients", SigningKey: o.Dir + "/signing",
-		Places: []Place{{Name: "disk", Store: s}}, Select: func(all []string) []string { return all }, Of: func(string) Database { return d }}
+		Places: places, Select: func(all []string) []string { return all }, Of: func(string) Database { return d }}
 }
 
 // retainBoth marks, and then removes: two days later, or at once.
@@ -124,34 +136,47 @@ func retainBoth(ctx context.Context, c Config, real bool) error {
 // nothing left of what went.
 func TestRetentionKilled(t *testing.T) {
 	t.Run("disk", func(t *testing.T) {
-		retentionKilled(t, 1, noon, nil, func(w *world, _ int) (string, store.Store) { return "file:" + w.path("place"), w.store() })
+		retentionKilled(t, 1, noon, nil, func(w *world, _ int) ([]string, []store.Store) {
+			return []string{"file:" + w.path("place")}, []store.Store{w.store()}
+		})
+	})
+	t.Run("two places", func(t *testing.T) {
+		retentionKilled(t, 3, noon, nil, func(w *world, _ int) ([]string, []store.Store) {
+			w.places("second")
+			return []string{"file:" + w.path("place"), "file:" + w.path("second")}, []store.Store{w.store(), w.conf.Places[1].Store}
+		})
 	})
 	t.Run("s3", func(t *testing.T) {
 		s := servers.S3(t)
-		retentionKilled(t, 5, time.Now(), s.Env(), func(_ *world, n int) (string, store.Store) {
+		retentionKilled(t, 5, time.Now(), s.Env(), func(_ *world, n int) ([]string, []store.Store) {
 			url := s.URL(fmt.Sprint("killed", n))
-			return url, realPlace(t, url, s.Getenv, address.Options{})
+			return []string{url}, []store.Store{realPlace(t, url, s.Getenv, address.Options{})}
 		})
 	})
 }
 
 // retentionKilled kills before every step-th change; archives were made
-// before base.
-func retentionKilled(t *testing.T, step int, base time.Time, env []string, open func(w *world, n int) (string, store.Store)) {
+// before base, and lie in every place.
+func retentionKilled(t *testing.T, step int, base time.Time, env []string, open func(w *world, n int) ([]string, []store.Store)) {
 	died := 0
 	for dies := 0; ; dies += step {
 		w := newWorld(t)
-		url, place := open(w, dies)
-		o := retainOrder{w.dir, url, dies, base != noon}
-		w.conf = o.conf("state", place)
+		urls, places := open(w, dies)
+		o := retainOrder{w.dir, urls, dies, base != noon}
+		w.conf = o.conf("state", places)
 		var ids []string
 		for i := range 5 {
 			ids = append(ids, w.fabricate(made{database: "shop", at: base.Add(time.Duration(i-6) * time.Hour), seq: int64(i + 1), proof: ProofReadable}))
 		}
 		newest := ids[4]
 		foreign := "main/wiki/20250601T000000Z-0001/" + archive.MainPart
-		if err := archive.Publish(t.Context(), place, foreign, []byte("half a dump")); err != nil {
+		if err := archive.Publish(t.Context(), places[0], foreign, []byte("half a dump")); err != nil {
 			t.Fatal(err)
+		}
+		if len(places) > 1 {
+			if err := os.CopyFS(w.path("second"), os.DirFS(w.path("place"))); err != nil {
+				t.Fatal(err)
+			}
 		}
 		order, err := json.Marshal(o)
 		if err != nil {
@@ -174,12 +199,16 @@ func retentionKilled(t *testing.T, step int, base time.Time, env []string, open 
 			t.Fatalf("killed before change %d, the newest is gone", dies)
 		}
 		host := []string{"state", "other-state"}[dies/step%2]
-		if err := retainBoth(t.Context(), o.conf(host, place), o.Real); err != nil {
+		if err := retainBoth(t.Context(), o.conf(host, places), o.Real); err != nil {
 			t.Fatalf("killed before change %d, the next run on %s: %v", dies, host, err)
 		}
-		all, err := place.List(t.Context(), "")
-		if err != nil {
-			t.Fatal(err)
+		var all []store.Info
+		for _, place := range places {
+			list, err := place.List(t.Context(), "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, list...)
 		}
 		if list = w.list(); len(list) != 1 || list[0].ID != newest || list[0].State != "good" || list[0].Expires != nil {
 			t.Errorf("killed before change %d, at the end there are %+v", dies, list)
@@ -195,7 +224,7 @@ func retentionKilled(t *testing.T, step int, base time.Time, env []string, open 
 				}
 			}
 		}
-		if half != 1 {
+		if half != len(places) {
 			t.Errorf("killed before change %d, another host's backup was touched", dies)
 		}
 		if !killed {

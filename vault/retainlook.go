@@ -123,6 +123,33 @@ func (l *RetentionLook) Plan(names []string, keep func(database string) retentio
 	return p, nil
 }
 
+// aheadMonths is how far Ahead looks.
+const aheadMonths = 6
+
+// Ahead tells how many archives of a database a policy holds in half a year,
+// at the pace of its newest ones, and how many bytes they take in all places if
+// each is as large as the newest good one. ok is false where that cannot be
+// told. It does no input or output, as Plan.
+func (l *RetentionLook) Ahead(database string, p retention.Policy) (n int, bytes int64, ok bool) {
+	var list []retention.Archive
+	newest := -1
+	for i, a := range l.Archives {
+		if a.Database != database {
+			continue
+		}
+		if list = append(list, a); a.Good && !a.Imported && (newest < 0 || a.Seq > l.Archives[newest].Seq) {
+			newest = i
+		}
+	}
+	if n, ok = retention.Ahead(l.At, l.At.AddDate(0, aheadMonths, 0), l.Zone, p, list); !ok {
+		return 0, 0, false
+	}
+	for _, at := range l.Places[l.Archives[newest].Ref] {
+		bytes += at.Bytes
+	}
+	return n, bytes * int64(n), true
+}
+
 // takes is how many bytes each copy takes that lies somewhere, good or not.
 func (a *Archive) takes() (out []PlaceBytes) {
 	for _, c := range a.Copies {
@@ -150,7 +177,7 @@ func (v *Vault) retentionFacts(ctx context.Context, w *view) ([]retention.Archiv
 	for i := range w.archives { // newest first
 		a := &w.archives[i]
 		r := retention.Archive{ID: a.ID, Database: a.Database, Time: a.Started, Seq: a.Seq, Good: a.State == "good", Proven: a.Proof == ProofRestored,
-			Pinned: a.Pinned, InUse: used[a.ID], Foreign: a.State == "foreign", Imported: a.Imported != nil, Resealed: a.ResealedAs}
+			Pinned: a.Pinned, InUse: used[a.ID], Partial: a.State == "partial", Foreign: a.State == "foreign", Imported: a.Imported != nil, Resealed: a.ResealedAs}
 		if r.Time.IsZero() { // no manifest can be read: its name tells when
 			r.Time, _ = time.Parse("20060102T150405Z", a.ID[:idSecond])
 		}
@@ -209,7 +236,12 @@ func (v *Vault) refuseRetention(ctx context.Context, w *view, l *RetentionLook) 
 		l.known[v.key(s.site)] = keys
 		if clock, ok := store.As[store.Clock](s.Store); ok {
 			there, err := clock.ServerTime(ctx)
-			if off := there.Sub(v.now()).Abs(); err == nil && off > retention.Skew {
+			if err != nil {
+				l.Refused = fmt.Sprintf("the place %s does not tell its time, so this host's clock cannot be compared: %s", s.Name, oneLine(err))
+				l.Do, l.lost = "see that it answers (pgvault place test "+s.Name+"), then run again", false
+				return
+			}
+			if off := there.Sub(v.now()).Abs(); off > retention.Skew {
 				l.Refused = fmt.Sprintf("the clocks of this host and of %s differ by %s", s.Name, off.Round(time.Second))
 				l.Do, l.lost = "set this host's clock, then run again", false
 				return

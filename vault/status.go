@@ -71,6 +71,10 @@ func (v *Vault) statusFrom(ctx context.Context, list []Archive) ([]DatabaseStatu
 	return out, err
 }
 
+// ahead tells that an archive is dated so far after now that one of two
+// clocks is wrong: how old it is, nobody knows, so it makes nothing less late.
+func ahead(a Archive, now time.Time) bool { return a.Finished.After(now.Add(clockSlip)) }
+
 // statusOf is one database's status; list is its archives, newest first, and
 // vf is nil where there is no vault yet.
 func (v *Vault) statusOf(vf *archive.VaultFile, name string, list []Archive) DatabaseStatus {
@@ -79,7 +83,7 @@ func (v *Vault) statusOf(vf *archive.VaultFile, name string, list []Archive) Dat
 		if a.State != "good" {
 			continue
 		}
-		if s.LastGood == nil && a.Imported == nil { // an import is no backup of what there is today
+		if s.LastGood == nil && a.Imported == nil && !ahead(a, v.now()) { // an import is no backup of what there is today
 			at := a.Finished
 			s.LastGood, s.Proof = &at, a.Proof
 		}

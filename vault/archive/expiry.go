@@ -25,30 +25,47 @@ type Expiry struct {
 
 const maxExpiry = 64 << 10
 
+// ErrExpiry says that a mark cannot be understood: it marks nothing.
+var ErrExpiry = errors.New("the mark cannot be understood")
+
 // MarkExpiry publishes the mark beside the archive in folder. One that is
-// there already is left as it is: its grace runs.
+// there already is left as it is: its grace runs. One that cannot be
+// understood is replaced, or the archive would never be marked.
 func MarkExpiry(ctx context.Context, place store.Store, folder string, e Expiry) error {
 	e.Format = Format
 	src, err := json.MarshalIndent(e, "", "  ")
 	if err != nil {
 		return err
 	}
-	return publishOnce(ctx, place, folder+ExpiresName, append(src, '\n'))
+	src = append(src, '\n')
+	if err = Publish(ctx, place, folder+ExpiresName, src); !errors.Is(err, store.ErrExist) {
+		return err
+	}
+	if _, err = ReadExpiry(ctx, place, folder, e.Archive); !errors.Is(err, ErrExpiry) {
+		return err
+	}
+	if err = Unexpire(ctx, place, folder); err != nil {
+		return err
+	}
+	return publishOnce(ctx, place, folder+ExpiresName, src)
 }
 
-// ReadExpiry reads the mark of the archive id in folder. One that cannot be
-// understood is an error: it marks nothing.
+// ReadExpiry reads the mark of the archive id in folder. errors.Is finds
+// ErrExpiry where it cannot be understood; other errors are the place's.
 func ReadExpiry(ctx context.Context, place store.Store, folder, id string) (*Expiry, error) {
 	src, err := store.ReadAll(ctx, place, folder+ExpiresName, maxExpiry)
+	if errors.Is(err, store.ErrTooBig) {
+		return nil, fmt.Errorf("%s%s: %w: %w", folder, ExpiresName, ErrExpiry, err)
+	}
 	if err != nil {
 		return nil, err
 	}
 	var e Expiry
 	if err := decodeStrict(src, &e); err != nil {
-		return nil, fmt.Errorf("%s%s: %w", folder, ExpiresName, err)
+		return nil, fmt.Errorf("%s%s: %w: %w", folder, ExpiresName, ErrExpiry, err)
 	}
 	if e.Format != Format || e.Archive != id || e.NotBefore.IsZero() || e.NotBefore.Before(e.At) {
-		return nil, fmt.Errorf("%s%s: format %d, archive %q, from %s to %s", folder, ExpiresName, e.Format, e.Archive, e.At, e.NotBefore)
+		return nil, fmt.Errorf("%s%s: %w: format %d, archive %q, from %s to %s", folder, ExpiresName, ErrExpiry, e.Format, e.Archive, e.At, e.NotBefore)
 	}
 	return &e, nil
 }

@@ -40,8 +40,14 @@ func TestExpiry(t *testing.T) {
 		if err := Publish(t.Context(), place, folder+ExpiresName, []byte(bad)); err != nil {
 			t.Fatal(err)
 		}
-		if e, err := ReadExpiry(t.Context(), place, folder, id); err == nil {
-			t.Errorf("%s is a mark: %+v", bad, e)
+		if _, err := ReadExpiry(t.Context(), place, folder, id); !errors.Is(err, ErrExpiry) {
+			t.Errorf("%s is a mark: %v", bad, err)
+		}
+		if err := MarkExpiry(t.Context(), place, folder, e); err != nil {
+			t.Errorf("%s is not replaced: %v", bad, err)
+		}
+		if got, err := ReadExpiry(t.Context(), place, folder, id); err != nil || !got.NotBefore.Equal(e.NotBefore) {
+			t.Errorf("%s is not replaced: %+v, %v", bad, got, err)
 		}
 		if err := Unexpire(t.Context(), place, folder); err != nil {
 			t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -128,6 +129,10 @@ func Digest(manifest []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
+// ErrNewer marks a manifest of a format that is newer than this one: what
+// cannot be read is then not damaged. errors.Is finds it.
+var ErrNewer = errors.New("of a newer format")
+
 // ParseManifest reads a manifest's bytes strictly. It does not look at the
 // signature: see Open for the way in.
 func ParseManifest(src []byte) (*Manifest, error) {
@@ -146,6 +151,9 @@ func ParseManifest(src []byte) (*Manifest, error) {
 		if probe.Format != Format {
 			e := badManifest(fmt.Sprintf("its format is %d, this pgvault reads %d", probe.Format, Format))
 			e.Do = "use the pgvault that wrote it, or a newer one"
+			if probe.Format > Format {
+				e.Err = ErrNewer
+			}
 			return nil, e
 		}
 	}

@@ -82,7 +82,7 @@ func TestGuards(t *testing.T) {
 		"a job reads it now":       func(a *Archive) { a.InUse = true },
 		"locked by its place":      func(a *Archive) { a.Locked = now.Add(time.Minute) },
 		"newest good copy in nas":  func(a *Archive) { a.OnlyIn = "nas" },
-		"foreign: signed by no":    func(a *Archive) { a.Good, a.Foreign = false, true },
+		"foreign: it cannot be":    func(a *Archive) { a.Good, a.Foreign = false, true },
 		"newest proven by restore": func(a *Archive) { a.Proven = true },
 	} {
 		list := daily(9)

@@ -19,9 +19,9 @@
 //
 // The newest good archive, the newest one proven by a restore, the newest good
 // copy in each place, and what is pinned, locked by its place or being read.
-// A damaged archive that is newer than every good one is kept: it may hold the
-// last days. Where no archive is good, all are kept. A foreign archive is
-// nobody's to delete.
+// A damaged or partial archive that is newer than every good one is kept: it
+// may hold the last days. Where no archive is good, all are kept. A foreign
+// archive is nobody's to delete.
 //
 // # Two steps
 //
@@ -66,7 +66,8 @@ type Archive struct {
 	Locked   time.Time // before this moment its place lets nobody delete it; zero: not locked
 	OnlyIn   string    // the places, in words, where it is the newest good copy of its database
 	Imported bool      // made of a dump from elsewhere: its place is that of its date, whatever its Seq
-	Foreign  bool      // not signed by a trusted key: it is not this vault's to delete
+	Partial  bool      // tables were left out on purpose: it is not good, and not damaged
+	Foreign  bool      // signed by no trusted key, or of a format that is not known: not this vault's to delete
 	Resealed string    // a good archive of the same dump that stands for it: it fills no rule
 
 	Ref int // for who asks: the rules do not look at it
@@ -256,16 +257,24 @@ func decide(now time.Time, loc *time.Location, p Policy, list []Decision) error 
 			d.Reasons = append(d.Reasons, "no rule keeps it")
 		case d.Good:
 		case d.Foreign:
-			keep("foreign: signed by no trusted key, so not this vault's to delete")
+			keep("foreign: it cannot be judged here, so it is not this vault's to delete")
 		case newest < 0:
-			keep("damaged: does not count, but no archive is good")
+			keep(d.lacks() + ", but no archive is good")
 		case i < newest:
-			keep("damaged: does not count, but newer than the newest good")
+			keep(d.lacks() + ", but newer than the newest good")
 		default:
-			d.Reasons = append(d.Reasons, "damaged: does not count")
+			d.Reasons = append(d.Reasons, d.lacks())
 		}
 	}
 	return nil
+}
+
+// lacks says why an archive that is not good fills no rule.
+func (d *Decision) lacks() string {
+	if d.Partial {
+		return "partial: does not count"
+	}
+	return "damaged: does not count"
 }
 
 // doubles are the good archives for which another one stands that is good
