@@ -21,8 +21,9 @@ func (p *program) statusCmd() *cobra.Command {
 		Short: "Tell whether every database could be brought back; exit 4 if not",
 		Long: "One line for each configured database, and under those that are not well what is the\n" +
 			"matter, why, what is left as it was and what to do. ok means a good archive that is not\n" +
-			"older than max_age; late, never, failed and running are the other words.\n" +
-			"Exit 0 when all are ok or running, 4 otherwise. With --tell those named under [tell] in\n" +
+			"older than max_age; late, never, failed and running are the other words. While the\n" +
+			"backup that follows by the schedule is being made, begun in time, none is late.\n" +
+			"Exit 0 when all are ok, or running and not late; 4 otherwise. With --tell those named under [tell] in\n" +
 			"the configuration are told of what has changed since they were last told, also by a\n" +
 			"backup: that a backup is late although nothing ran, and that it no longer is.",
 		Example: "  pgvault status\n" +
@@ -73,7 +74,7 @@ func (p *program) status(ctx context.Context, names []string) error {
 	for _, d := range h.Databases {
 		if named(names, d.Database) {
 			list = append(list, d)
-			attention = attention || d.State != "ok" && d.State != "running"
+			attention = attention || d.AtRisk(h.At)
 		}
 	}
 	for _, n := range names {

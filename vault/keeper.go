@@ -61,8 +61,7 @@ type Health struct {
 func (h *Health) AtRisk() int {
 	n := 0
 	for _, d := range h.Databases {
-		late := d.LastGood == nil || d.MaxAgeSeconds > 0 && h.At.Sub(*d.LastGood) > time.Duration(d.MaxAgeSeconds)*time.Second
-		if d.State != "ok" && d.State != "running" || d.State == "running" && late {
+		if d.AtRisk(h.At) {
 			n++
 		}
 	}
