@@ -117,7 +117,6 @@ func (r *dueRunner) run(ctx context.Context) error {
 	}
 	for ctx.Err() == nil {
 		plan, err := r.look(ctx)
-		r.alert(ctx, tellEvery)
 		switch {
 		case ctx.Err() != nil:
 		case errors.Is(err, errForgets):
@@ -129,6 +128,7 @@ func (r *dueRunner) run(ctx context.Context) error {
 			if len(plan) > 0 && plan[0].Now {
 				err = r.backup(ctx, plan[0], false)
 			} else if at, ok := r.next(plan); ok {
+				r.alert(ctx, tellEvery)
 				err = r.until(ctx, at)
 			} else {
 				return r.result()
@@ -157,6 +157,7 @@ func (r *dueRunner) trouble(ctx context.Context, err error) error {
 		}
 	}
 	r.tell(DueEvent{Kind: "problem", Err: err, Until: r.v.now().Add(tryAgain)})
+	r.alert(ctx, tellEvery)
 	return r.until(ctx, r.v.now().Add(tryAgain))
 }
 
