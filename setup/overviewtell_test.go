@@ -30,7 +30,9 @@ func TestTellSection(t *testing.T) {
 	}
 	look := func(src string, warnings ...vault.Explained) Section {
 		t.Helper()
-		conf, err := config.Parse([]byte(src), "f", func(name string) (string, bool) { return secret, name == "X" })
+		conf, err := config.Parse([]byte(src), "f", func(name string) (string, bool) {
+			return map[string]string{"X": secret}[name], name == "X"
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
