@@ -39,7 +39,10 @@ func (p *program) timerCmd() *cobra.Command {
 			"the configuration has a [drill] with a schedule, pgvault-drill.service and .timer too, for\n" +
 			"proofs by restore that give way to everything else. That is for\n" +
 			"the system where the configuration is the system's, else for this user. Where systemd does\n" +
-			"not run, nothing is written, and the lines for a crontab are printed. -n only shows.",
+			"not run, nothing is written, and the lines for a crontab are printed. -n only shows.\n" +
+			"By systemd-analyze security the system's service is exposed at 2.0 at most, also as root, but\n" +
+			"for root's that proves by restore (2.5): it starts servers as another user. Run as a user\n" +
+			"pgvault instead. A user's own units cannot give up what only root can take away.",
 		Args: usageArgs(cobra.NoArgs), RunE: func(cmd *cobra.Command, _ []string) error { return p.timerInstall(cmd.Context(), cron) }}
 	install.Flags().BoolVar(&cron, "cron", false, "put lines into the user's crontab instead; all others stay")
 	show := &cobra.Command{Use: "show", Short: "Tell what is installed, whether it is active, and the next three runs of each database",
