@@ -2,6 +2,7 @@ package vault
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -115,6 +116,30 @@ func TestRunDueTellsBeside(t *testing.T) {
 	}
 	oneMessage(t, during, "told_c: late", "no good backup for 2 days")
 	oneMessage(t, h.take(), "told_c: well again")
+}
+
+// TestTellBrokenOff: who is told to end in the middle of looking tells nobody
+// that a place or the server does not answer.
+func TestTellBrokenOff(t *testing.T) {
+	w := newWorld(t)
+	w.conf.Select = func([]string) []string { return []string{"origin"} }
+	h := newHook(t, 200)
+	v, _ := w.tells(t, h.URL+"/"+tellCanary)
+	if err := v.Init(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	v.now = func() time.Time { stop(); return noon } // it is asked for while looking
+	if err := v.Tell(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+	if got := h.take(); len(got) != 0 {
+		t.Errorf("told: %q", got)
+	}
+	if err := v.Tell(t.Context()); err != nil {
+		t.Error(err)
+	}
+	oneMessage(t, h.take(), "origin: late", "no good backup yet")
 }
 
 // TestRunDueBlind: at a server that does not answer the run fails as a job,
