@@ -2,8 +2,6 @@ package vault
 
 import (
 	"context"
-	"maps"
-	"slices"
 	"sync"
 	"time"
 )
@@ -59,26 +57,4 @@ func (r *dueRunner) alertBeside(ctx context.Context) (stop func()) {
 		}
 	})
 	return func() { cancel(); ended.Wait() }
-}
-
-// rememberedNames are the databases whose schedules are known, for who cannot
-// ask the server: those that were asked for, else those that the server had
-// when it last said so, and those configured by name.
-func (v *Vault) rememberedNames(asked, last []string) []string {
-	if len(asked) > 0 {
-		return asked
-	}
-	known := map[string]knownSchedule{}
-	v.readSchedule("known", &known)
-	names := slices.Concat(last, v.c.Configured, slices.Collect(maps.Keys(known)))
-	slices.Sort(names)
-	return slices.Compact(names)
-}
-
-// rememberedArchives are those of the last listing of each place.
-func (v *Vault) rememberedArchives() []Archive {
-	if w := v.recallAll(nil); w != nil {
-		return w.archives
-	}
-	return nil
 }
