@@ -32,7 +32,7 @@ var rooms = []room{
 		"faces use the vault and the data types below it, and never each other"},
 	{"tui", []string{"setup", "guide", "vault/...", "config", "fault", "safetext"},
 		"faces use the vault and the data types below it, and never each other; the screen never talks to a server"},
-	{"setup", []string{"guide", "config", "timer", "vault", "vault/archive", "vault/store/...", "vault/retention", "vault/schedule", "pg", "fault", "safetext"},
+	{"setup", []string{"guide", "config", "timer", "vault", "vault/archive", "vault/store/...", "vault/retention", "vault/schedule", "vault/tell", "pg", "fault", "safetext"},
 		"set-up looks at server, keys and place before there is a vault, and writes what is chosen; the faces show it"},
 	{"config", []string{"vault/schedule", "pg", "vault/retention", "vault/tell", "vault/store/address", "nearest", "fault", "safetext"},
 		"the configuration composes the options of the rooms that use them"},

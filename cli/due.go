@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -45,13 +46,25 @@ func noSchedule(file string) error {
 		Do: `add schedule = "02:00" under [defaults] in ` + firstOf(file, "a configuration: pgvault init"), Code: fault.Usage}
 }
 
-// timerRun is the scheduler in the foreground.
+// timerRun is the scheduler in the foreground, anew with each configuration.
 func (p *program) timerRun(ctx context.Context) error {
 	p.kind = vault.KindBackup
-	s, err := p.open()
-	if err != nil {
-		return err
+	for {
+		w := &configWatch{p: p}
+		w.look() // before it is read: what changes from now on is a change
+		s, err := p.open()
+		if err != nil {
+			return err
+		}
+		if err = p.timerRound(ctx, s, w); !errors.Is(err, errChanged) {
+			return err
+		}
+		p.dueLine("", "the configuration has changed, and holds from now on")
 	}
+}
+
+// timerRound is timerRun with one configuration, until that changes.
+func (p *program) timerRound(ctx context.Context, s *session, w *configWatch) error {
 	backups, drills := len(s.conf.Schedules()) > 0, s.conf.DrillSchedule() != nil
 	if !backups && !drills {
 		return noSchedule(s.conf.File)
@@ -84,7 +97,7 @@ func (p *program) timerRun(ctx context.Context) error {
 	if backups {
 		tell := p.dueLines(true)
 		loops = append(loops, func(ctx context.Context) error {
-			return s.vault.RunDue(ctx, vault.DueOptions{Forever: true, Sink: sink, Tell: func(e vault.DueEvent) {
+			return s.vault.RunDue(ctx, vault.DueOptions{Forever: true, Sink: sink, Wait: w.wait, Tell: func(e vault.DueEvent) {
 				lines.Lock()
 				defer lines.Unlock()
 				tell(e)
@@ -92,9 +105,10 @@ func (p *program) timerRun(ctx context.Context) error {
 		})
 	}
 	if drills {
-		loops = append(loops, func(ctx context.Context) error { return p.runDrills(ctx, s, &lines, sink) })
+		loops = append(loops, func(ctx context.Context) error { return p.runDrills(ctx, s, w, &lines, sink) })
 	}
-	if err = together(ctx, loops); err == nil {
+	err := together(ctx, loops)
+	if err == nil {
 		p.dueLine("", "ended")
 	}
 	return err
@@ -161,6 +175,10 @@ func (p *program) dueLines(foreground bool) func(vault.DueEvent) {
 				p.printError(e.Err)
 			}
 			p.dueLine("", "what is due cannot be found out; looking again at "+e.Until.Local().Format(clockText))
+		case e.Kind == "told":
+			if !p.quiet { // status shows it too
+				p.printError(e.Err)
+			}
 		case e.Kind == "started":
 			if started = e.At; foreground {
 				p.dueLine(e.Database, "started, scheduled for "+e.Scheduled.Format(clockText))

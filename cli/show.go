@@ -19,8 +19,8 @@ func (p *program) showCmd() *cobra.Command {
 		Use:   "show ID|latest:DB",
 		Short: "Show one archive; with a key, its tables",
 		Long: "Tells what is known of an archive without a key: source, size, who can open it, its\n" +
-			"copies and every proof. The names of its tables are encrypted: --tables needs the secret\n" +
-			"key of a recipient (-i).",
+			"copies and every proof. The names of its tables, and the warnings that it was made with,\n" +
+			"are encrypted: they need the secret key of a recipient (-i).",
 		Example: "  pgvault show latest:shop\n" +
 			"  pgvault show latest:shop --tables -i key.txt",
 		Args: usageArgs(cobra.ExactArgs(1)),
@@ -41,13 +41,14 @@ func (p *program) showCmd() *cobra.Command {
 				doc := struct {
 					vault.Archive
 					Contents []archive.Table `json:"contents,omitempty"`
+					Said     []string        `json:"warning_texts,omitempty"`
 				}{Archive: a}
 				if c != nil {
-					doc.Contents = c.Tables
+					doc.Contents, doc.Said = c.Tables, c.Warnings
 				}
 				return p.printJSON(doc)
 			}
-			p.printArchive(a)
+			p.printArchive(a, c)
 			if tables && c != nil {
 				fmt.Fprintln(p.stdout)
 				return p.printTables(c)
@@ -60,7 +61,8 @@ func (p *program) showCmd() *cobra.Command {
 	return cmd
 }
 
-func (p *program) printArchive(a vault.Archive) {
+// printArchive tells of an archive; c is nil without a key.
+func (p *program) printArchive(a vault.Archive, c *archive.Contents) {
 	line := func(name, format string, v ...any) {
 		fmt.Fprintf(p.stdout, "%-9s %s\n", name, safetext.Line(fmt.Sprintf(format, v...)))
 	}
@@ -88,6 +90,11 @@ func (p *program) printArchive(a vault.Archive) {
 	}
 	if a.Warnings > 0 {
 		line("warnings", "%d", a.Warnings)
+	}
+	if c != nil {
+		for _, w := range c.Warnings {
+			line("", "! %s", w)
+		}
 	}
 }
 

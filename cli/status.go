@@ -22,9 +22,10 @@ func (p *program) statusCmd() *cobra.Command {
 		Long: "One line for each configured database, and under those that are not well what is the\n" +
 			"matter, why, what is left as it was and what to do. ok means a good archive that is not\n" +
 			"older than max_age; late, never, failed and running are the other words. All of it is\n" +
-			"judged from the archives, not from what ran: late is late though nothing failed.\n" +
-			"Exit 0 when all are within max_age and proof_max_age and the last backup of none has\n" +
-			"failed, also while one is running; 4 otherwise. With --tell those named under [tell] in\n" +
+			"judged from the archives, not from what ran: late is late though nothing failed. While\n" +
+			"the backup that follows by the schedule is being made, begun in time, none is late.\n" +
+			"Exit 0 when all are ok, or running and not late, and no proof is older than\n" +
+			"proof_max_age; 4 otherwise. With --tell those named under [tell] in\n" +
 			"the configuration are told of what has changed since they were last told, also by a\n" +
 			"backup: that a backup is late although nothing ran, and that it no longer is.",
 		Example: "  pgvault status\n" +
@@ -75,7 +76,7 @@ func (p *program) status(ctx context.Context, names []string) error {
 	for _, d := range h.Databases {
 		if named(names, d.Database) {
 			list = append(list, d)
-			attention = attention || h.Risky(d) || d.ProofLate
+			attention = attention || d.AtRisk(h.At) || d.ProofLate
 		}
 	}
 	for _, n := range names {

@@ -26,7 +26,9 @@ func (p *program) timerCmd() *cobra.Command {
 		Short: "Have backups started by their schedules: systemd, cron, or in the foreground",
 		Long: "Schedules stand in the configuration (schedule = \"02:00\"). Something has to start what is\n" +
 			"due: a systemd timer, a crontab, or pgvault timer run, as in a container. All of them\n" +
-			"only wake pgvault up; what is due, and what was slept through, it decides itself.",
+			"only wake pgvault up; what is due, and what was slept through, it decides itself. At each\n" +
+			"of these times, and each hour, it also tells those named under [tell] how things stand:\n" +
+			"that a backup is late though none has failed, or that a place cannot be read.",
 		Example: "  pgvault timer install -n   what would be written\n  sudo pgvault timer install\n  pgvault timer show\n  pgvault timer run          the main process of a container",
 		Args:    usageArgs(cobra.NoArgs),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return p.timerShow(cmd.Context()) },
@@ -37,7 +39,10 @@ func (p *program) timerCmd() *cobra.Command {
 			"the configuration has a [drill] with a schedule, pgvault-drill.service and .timer too, for\n" +
 			"proofs by restore that give way to everything else. That is for\n" +
 			"the system where the configuration is the system's, else for this user. Where systemd does\n" +
-			"not run, nothing is written, and the lines for a crontab are printed. -n only shows.",
+			"not run, nothing is written, and the lines for a crontab are printed. -n only shows.\n" +
+			"By systemd-analyze security the system's service is exposed at 2.0 at most, also as root, but\n" +
+			"for root's that proves by restore (2.5): it starts servers as another user. Run as a user\n" +
+			"pgvault instead. A user's own units cannot give up what only root can take away.",
 		Args: usageArgs(cobra.NoArgs), RunE: func(cmd *cobra.Command, _ []string) error { return p.timerInstall(cmd.Context(), cron) }}
 	install.Flags().BoolVar(&cron, "cron", false, "put lines into the user's crontab instead; all others stay")
 	show := &cobra.Command{Use: "show", Short: "Tell what is installed, whether it is active, and the next three runs of each database",
@@ -51,7 +56,9 @@ func (p *program) timerCmd() *cobra.Command {
 			"configuration has a [drill] with a schedule, it proves archives by restore too, beside the\n" +
 			"backups and giving way to them, as verify --due does; a machine that only drills needs no\n" +
 			"schedule for backups. It looks at the clock at least once a minute, so that a jump of it or\n" +
-			"a sleep of the machine is noticed. At SIGTERM and Ctrl-C what runs is ended cleanly, leaves\n" +
+			"a sleep of the machine is noticed, and at the configuration: a changed one holds from then\n" +
+			"on, and one with an error in it is told of and not taken. Each hour those named under [tell]\n" +
+			"hear how things stand, as after each backup. At SIGTERM and Ctrl-C what runs is ended cleanly, leaves\n" +
 			"nothing half-made, and is made up for by the next start.",
 		Args: usageArgs(cobra.NoArgs), RunE: func(cmd *cobra.Command, _ []string) error { return p.timerRun(cmd.Context()) }}
 	cmd.AddCommand(install, show, remove, run)
@@ -71,7 +78,7 @@ func (p *program) timerPlan(conf *config.Config) (timer.Plan, timer.Host, error)
 	words, dir := p.runner(), filepath.Dir(file)
 	state := config.StateDir(conf.File)
 	plan := timer.Plan{Name: "pgvault", Program: words[0], Args: []string{"--config", file}, Schedules: conf.Schedules(),
-		Write: []string{state}, Read: []string{file, conf.Keys.RecipientsFile, conf.Keys.SigningKey, conf.Keys.TrustedSigners},
+		Restores: conf.Defaults.Verify == string(vault.ProofRestored), Write: []string{state}, Read: []string{file, conf.Keys.RecipientsFile, conf.Keys.SigningKey, conf.Keys.TrustedSigners},
 		CredentialDir: filepath.Join(dir, "credentials"), EnvFile: filepath.Join(dir, "environment")}
 	if p.vaultName != "" {
 		plan.Args = append(plan.Args, "--vault", p.vaultName)
@@ -90,6 +97,9 @@ func (p *program) timerPlan(conf *config.Config) (timer.Plan, timer.Host, error)
 		case "file":
 			plan.Read = append(plan.Read, name)
 		}
+	}
+	if _, err := os.Stat(plan.EnvFile); err == nil {
+		plan.CronEnv = plan.EnvFile
 	}
 	if s := conf.DrillSchedule(); s != nil {
 		plan.Drill = &timer.Drill{Schedule: s, Credential: conf.Drill.Credential()}

@@ -1,9 +1,9 @@
 #!/bin/bash
-# install-servers.sh [NAME...]: has the servers that Debian does not have and
-# that tests of places run against: versitygw (S3), fake-gcs-server (Google
-# Cloud Storage) and azurite (Azure Blob); without a name all of them. They are
-# built or installed once, pinned, into $PGVAULT_TEST_CACHE, by default
-# ~/.cache/pgvault-test. What is there in the right version is left alone, and
+# install-servers.sh [NAME...]: has the programs that Debian does not have, or
+# not alone, and that tests run against: versitygw (S3), fake-gcs-server (Google
+# Cloud Storage), azurite (Azure Blob), and promtool, which reads Prometheus'
+# rules and metrics; without a name all of them. They are built or installed
+# once, pinned, into $PGVAULT_TEST_CACHE, by default ~/.cache/pgvault-test. What is there in the right version is left alone, and
 # no network is used then. Each appears whole or not at all; a second call waits
 # for the first.
 set -euo pipefail
@@ -57,14 +57,34 @@ azurite() {
 	mv "$work/azurite" "$at"
 }
 
-[ $# -gt 0 ] || set -- versitygw fake-gcs-server azurite
+# Debian has promtool only together with Prometheus, a service that would start
+# here: it is taken out of the package, which apt compares with what is signed.
+promtool() {
+	local at=$cache/bin/promtool
+	if [ -x "$at" ] || type -P promtool >/dev/null; then
+		return
+	fi
+	echo "taking promtool out of Debian's package prometheus, once, into $cache" >&2
+	mkdir "$work/prometheus"
+	if ! (cd "$work/prometheus" && { apt-get download prometheus || { apt-get update && apt-get download prometheus; }; }) >"$work/log" 2>&1; then
+		tail -n 20 "$work/log" >&2
+		echo "install promtool by hand, where PATH finds it" >&2
+		return 1
+	fi
+	dpkg-deb --extract "$work"/prometheus/prometheus_*.deb "$work/prometheus"
+	"$work/prometheus/usr/bin/promtool" --version >/dev/null
+	mv -f "$work/prometheus/usr/bin/promtool" "$at"
+}
+
+[ $# -gt 0 ] || set -- versitygw fake-gcs-server azurite promtool
 for name in "$@"; do
 	case $name in
 	versitygw) go_program versitygw "$versitygw" ;;
 	fake-gcs-server) go_program fake-gcs-server "$fake_gcs_server" ;;
 	azurite) azurite ;;
+	promtool) promtool ;;
 	*)
-		echo "usage: install-servers.sh [versitygw|fake-gcs-server|azurite]..." >&2
+		echo "usage: install-servers.sh [versitygw|fake-gcs-server|azurite|promtool]..." >&2
 		exit 64
 		;;
 	esac

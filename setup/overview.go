@@ -62,6 +62,7 @@ func LookOver(ctx context.Context, conf *config.Config, v vault.Desk, p Program)
 		keepSection(conf),
 		whenSection(ctx, conf, v, p.Starts),
 		verifySection(conf),
+		tellSection(ctx, conf, v),
 		sheetSection(ctx, v),
 		programSection(conf, p),
 	}

@@ -22,7 +22,7 @@ func TestOverview(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(o.Sections) != 8 || o.File != w.path || len(o.Digest) != 64 {
+	if len(o.Sections) != 9 || o.File != w.path || len(o.Digest) != 64 {
 		t.Fatalf("%+v", o)
 	}
 	got := rows(o)
@@ -33,6 +33,7 @@ func TestOverview(t *testing.T) {
 		"Keep | 3 last, 7 daily, 4 weekly, 6 monthly | ok\n",
 		"When | newest at most 1d12h old; nothing starts backups by itself | ! by hand\n",
 		"Verify | each backup is read back with a one-time key; reaches readable | ok\n",
+		"Tell | nobody is told when a backup fails or is late | ! nobody\n",
 		"Recovery sheet | never printed | ! never printed\n",
 		"This program | 1.2.3, " + w.path + " | ok\n",
 	} {

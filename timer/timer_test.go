@@ -40,27 +40,33 @@ func analyze(t *testing.T, args ...string) (string, error) {
 	return string(out), err
 }
 
-// TestSystemdTakesTheUnits: every line is known to systemd, and the service
-// is exposed at 2.0 at most.
+// TestSystemdTakesTheUnits: every line is known to systemd, and the services
+// of a user pgvault, and of root, are exposed at 2.0 at most. Only root that
+// starts servers as another user needs more; what a user has not, systemd
+// cannot take away, and it judges their units as if root had them.
 func TestSystemdTakesTheUnits(t *testing.T) {
-	system := plan(t, "02:00", "Mon 03:30", "0 0 13 * 5", "hourly")
-	user := plan(t, "02:00")
-	user.User = ""
-	root := plan(t, "02:00")
-	root.User = "root"
-	for name, p := range map[string]Plan{"system": system, "user": user, "root": root} {
-		dir := t.TempDir()
-		for file, text := range map[string]string{"pgvault.service": p.Service(), "pgvault.timer": p.Timer()} {
+	system := drilling(t, "02:00", "Mon 03:30", "0 0 13 * 5", "hourly")
+	user, root, restores := drilling(t, "02:00"), drilling(t, "02:00"), drilling(t, "02:00")
+	user.User, root.User, restores.User, restores.Restores = "", "root", "root", true
+	system.Restores = true
+	for name, c := range map[string]struct {
+		plan           Plan
+		backups, drill string // the thresholds, in tenths
+	}{"system": {system, "20", "20"}, "root": {root, "20", "25"}, "root, with restores": {restores, "25", "25"}, "user": {user, "63", "63"}} {
+		p, dir := c.plan, t.TempDir()
+		units := []string{"verify", "--recursive-errors=yes"}
+		for file, text := range map[string]string{"pgvault.service": p.Service(), "pgvault.timer": p.Timer(), "pgvault-drill.service": p.DrillService(), "pgvault-drill.timer": p.DrillTimer()} {
+			units = append(units, filepath.Join(dir, file))
 			if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o600); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if out, err := analyze(t, "verify", "--recursive-errors=yes", filepath.Join(dir, "pgvault.service"), filepath.Join(dir, "pgvault.timer")); err != nil || out != "" {
+		if out, err := analyze(t, units...); err != nil || out != "" {
 			t.Errorf("%s: %v\n%s\n%s%s", name, err, out, p.Service(), p.Timer())
 		}
-		if name == "system" {
-			if out, err := analyze(t, "security", "--offline=true", "--no-pager", "--threshold=20", filepath.Join(dir, "pgvault.service")); err != nil {
-				t.Errorf("exposed too much: %v\n%s", err, out)
+		for file, threshold := range map[string]string{"pgvault.service": c.backups, "pgvault-drill.service": c.drill} {
+			if out, err := analyze(t, "security", "--offline=true", "--no-pager", "--threshold="+threshold, filepath.Join(dir, file)); err != nil {
+				t.Errorf("%s, %s is exposed too much: %v\n%s", name, file, err, out)
 			}
 		}
 	}
@@ -111,6 +117,20 @@ func TestCrontabLines(t *testing.T) {
 	time.Local = time.UTC
 	if got := strings.Join(p.Crontab(), "\n"); got != "*/10 * * * * "+command {
 		t.Errorf("on another clock:\n%s", got)
+	}
+	p.CronEnv = "/etc/pg vault/environment"
+	if got := strings.Join(p.Crontab(), "\n"); got != "*/10 * * * * set -a; . '/etc/pg vault/environment'; "+command {
+		t.Errorf("with an environment:\n%s", got)
+	}
+	script := filepath.Join(t.TempDir(), "environment")
+	if err := os.WriteFile(script, []byte("# a comment\nMAIL_PASSWORD=\"a b\"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p.CronEnv, p.Program, p.Args = script, "/usr/bin/env", nil
+	line := strings.TrimPrefix(p.Crontab()[0], "*/10 * * * * ")
+	line = line[:strings.Index(line, " --quiet")]
+	if out, err := exec.Command("/bin/sh", "-c", line).CombinedOutput(); err != nil || !strings.Contains(string(out), "MAIL_PASSWORD=a b\n") {
+		t.Errorf("%s: %v\n%s", line, err, out)
 	}
 }
 

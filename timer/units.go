@@ -35,7 +35,13 @@ type Plan struct {
 	// reads them from files of these names in CredentialDir.
 	Credentials   []string
 	CredentialDir string
-	EnvFile       string // is read if it is there
+	EnvFile       string // is read by systemd if it is there
+	// CronEnv is EnvFile where it is there: a crontab's lines read it, as a shell
+	// does. Empty: there is none.
+	CronEnv string
+
+	// Restores tells that backups are proven by a restore, each by itself.
+	Restores bool
 
 	Drill *Drill // nil: this host has no restore drill
 }
@@ -52,7 +58,7 @@ const hourly = "*-*-* *:00:00"
 
 // Service is the text of the service unit of backups.
 func (p Plan) Service() string {
-	return p.service("back up what is due", p.backup(), p.Credentials, "Nice=5\nIOSchedulingClass=best-effort\nIOSchedulingPriority=6")
+	return p.service("back up what is due", p.backup(), p.Credentials, p.Restores, "Nice=5\nIOSchedulingClass=best-effort\nIOSchedulingPriority=6")
 }
 
 // AllCredentials names those of the places and of the drill.
@@ -67,10 +73,10 @@ func (p Plan) AllCredentials() []string {
 // way to everything else. One that was killed is started again: it goes on
 // where it was.
 func (p Plan) DrillService() string {
-	return p.service("prove by restore what is due", p.drill(), p.AllCredentials(), "Nice=19\nIOSchedulingClass=idle\nCPUWeight=idle\nRestart=on-abnormal\nRestartSec=10min")
+	return p.service("prove by restore what is due", p.drill(), p.AllCredentials(), true, "Nice=19\nIOSchedulingClass=idle\nCPUWeight=idle\nRestart=on-abnormal\nRestartSec=10min")
 }
 
-func (p Plan) service(does string, words, credentials []string, priority string) string {
+func (p Plan) service(does string, words, credentials []string, restores bool, priority string) string {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	line(written + ", which writes it anew. pgvault timer remove removes it.")
@@ -95,10 +101,14 @@ func (p Plan) service(does string, words, credentials []string, priority string)
 		b.WriteString(systemSandbox)
 	}
 	b.WriteString(sandbox)
-	if p.User == "root" {
+	if p.User == "root" && restores {
 		line("# As root it starts servers for proofs by restore as another user.\nCapabilityBoundingSet=CAP_SETUID CAP_SETGID CAP_CHOWN CAP_FOWNER CAP_DAC_OVERRIDE CAP_KILL")
 	} else {
-		if p.User != "" {
+		switch p.User {
+		case "":
+		case "root":
+			line("# Keys and places may belong to others.\nCapabilityBoundingSet=CAP_DAC_OVERRIDE")
+		default:
 			line("CapabilityBoundingSet=")
 		}
 		line("SystemCallFilter=~@privileged @resources")
@@ -209,9 +219,13 @@ func word(s string) string {
 // Crontab gives the lines for a crontab. cron counts on the host's clock:
 // where that is not the schedules' own, it looks every ten minutes.
 func (p Plan) Crontab() []string {
-	out := cronLines("", p.backup(), p.Schedules)
+	env := ""
+	if p.CronEnv != "" {
+		env = "set -a; . " + cronWord(p.CronEnv) + "; "
+	}
+	out := cronLines(env, p.backup(), p.Schedules)
 	if p.Drill != nil {
-		out = append(out, cronLines("nice -n 19 ", p.drill(), []*schedule.Schedule{p.Drill.Schedule})...)
+		out = append(out, cronLines(env+"nice -n 19 ", p.drill(), []*schedule.Schedule{p.Drill.Schedule})...)
 	}
 	return out
 }
@@ -219,7 +233,7 @@ func (p Plan) Crontab() []string {
 func cronLines(before string, call []string, schedules []*schedule.Schedule) []string {
 	var words []string
 	for _, w := range append([]string{call[0], "--quiet"}, call[1:]...) {
-		words = append(words, strings.ReplaceAll(shell(w), "%", `\%`)) // a percent sign is a line end to cron
+		words = append(words, cronWord(w))
 	}
 	command := before + strings.Join(words, " ")
 	var out []string
@@ -236,6 +250,10 @@ func cronLines(before string, call []string, schedules []*schedule.Schedule) []s
 	}
 	return out
 }
+
+// cronWord writes s as one word of a crontab's command, in which a percent
+// sign is the end of a line.
+func cronWord(s string) string { return strings.ReplaceAll(shell(s), "%", `\%`) }
 
 // shell writes s as one word of a shell.
 func shell(s string) string {

@@ -92,6 +92,9 @@ func healthState(e env, r healthRow) string {
 	case "ok":
 		return "ok"
 	case "running":
+		if r.Job == "" {
+			return "~ waits" // for its turn
+		}
 		return "~ ends" // the health is older than what is known of the jobs
 	case "failed":
 		return "x FAILED"

@@ -34,9 +34,9 @@ func TestMissed(t *testing.T) {
 		{"a clock that went wrong", []Archive{archive("a", "good", -day), archive("a", "good", day/2)}, nil},
 	} {
 		var got []string
-		for _, a := range joinMissed(lateGaps(now, c.list, func(name string) time.Duration {
-			return map[string]time.Duration{"a": day, "b": day, "c": day, "hourly": 2 * time.Hour}[name]
-		}), nil) {
+		for _, a := range joinMissed(lateGaps(now, c.list, func(name string) punctual {
+			return punctual{maxAge: map[string]time.Duration{"a": day, "b": day, "c": day, "hourly": 2 * time.Hour}[name]}
+		}, func(string) bool { return false }), nil) {
 			if a.Kind != "missed" || a.Result != "missed" || a.Seq != 0 {
 				t.Errorf("%s: %+v", c.name, a)
 			}

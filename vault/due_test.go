@@ -33,17 +33,18 @@ func TestDueOf(t *testing.T) {
 		"as new as the run":       {noon, two, false, triedRun{}, "06-21 02:10"},
 		"by hand, after it":       {noon, two.Add(4 * time.Hour), false, triedRun{}, "06-21 02:10"},
 		"it runs":                 {noon, time.Time{}, true, triedRun{}, "06-21 02:10"},
-		"it was tried":            {noon, time.Time{}, false, triedRun{two, two, 1, true}, "06-21 02:10"},
-		"its process ended":       {noon, time.Time{}, false, triedRun{two, noon.Add(-time.Hour), 1, false}, "now"},
-		"it ended a moment ago":   {noon, time.Time{}, false, triedRun{two, noon.Add(-time.Minute), 1, false}, "06-20 12:04"},
-		"it ended three times":    {noon, time.Time{}, false, triedRun{two, two, 3, false}, "06-21 02:10"},
-		"the one before was":      {noon, time.Time{}, false, triedRun{two.Add(-day), two.Add(-day), 3, true}, "now"},
+		"it was tried":            {noon, time.Time{}, false, triedRun{two, two, 1, true, false}, "06-21 02:10"},
+		"its process ended":       {noon, time.Time{}, false, triedRun{two, noon.Add(-time.Hour), 1, false, false}, "now"},
+		"it ended a moment ago":   {noon, time.Time{}, false, triedRun{two, noon.Add(-time.Minute), 1, false, false}, "06-20 12:04"},
+		"it ended three times":    {noon, time.Time{}, false, triedRun{two, two, 3, false, false}, "06-21 02:10"},
+		"the one before was":      {noon, time.Time{}, false, triedRun{two.Add(-day), two.Add(-day), 3, true, false}, "now"},
 		"its turn is to come":     {two.Add(9 * time.Minute), two.Add(-20 * time.Hour), false, triedRun{}, "06-20 02:10"},
-		"its turn has come":       {two.Add(10 * time.Minute), two.Add(-23 * time.Hour), false, triedRun{two.Add(-day), two.Add(-day), 1, true}, "now"},
-		"the clock was set back":  {noon, time.Time{}, false, triedRun{two.Add(day), two.Add(day), 1, true}, "now"},
-		"set back a little":       {two.Add(-5 * time.Minute), time.Time{}, false, triedRun{two, two, 1, true}, "06-21 02:10"},
+		"its turn has come":       {two.Add(10 * time.Minute), two.Add(-23 * time.Hour), false, triedRun{two.Add(-day), two.Add(-day), 1, true, false}, "now"},
+		"the clock was set back":  {noon, time.Time{}, false, triedRun{two.Add(day), two.Add(day), 1, true, false}, "now"},
+		"set back a little":       {two.Add(-5 * time.Minute), time.Time{}, false, triedRun{two, two, 1, true, false}, "06-21 02:10"},
 		"done before its turn":    {two.Add(5 * time.Minute), two.Add(time.Minute), false, triedRun{}, "06-21 02:10"},
-		"tried by a clock ahead":  {noon, time.Time{}, false, triedRun{two, noon.Add(time.Hour), 1, false}, "now"},
+		"tried by a clock ahead":  {noon, time.Time{}, false, triedRun{two, noon.Add(time.Hour), 1, false, false}, "now"},
+		"it was tried blindly":    {noon, time.Time{}, false, triedRun{two, noon.Add(-time.Minute), 0, false, true}, "now"},
 		"an archive of yesterday": {two.Add(-time.Hour), two.Add(-day), false, triedRun{}, "06-20 02:10"},
 	} {
 		d := dueOf(c.now, s, offset, c.newest, c.busy, c.tried)
@@ -210,6 +211,7 @@ func TestRunDueOnce(t *testing.T) {
 // is tried three times; a runner that is stopped leaves the run due.
 func TestRunDueFails(t *testing.T) {
 	w := scheduledWorld(t, map[string]string{"fails_a": "02:00"})
+	w.fabricate(made{database: "fails_a", at: time.Date(2025, 6, 18, 2, 0, 0, 0, time.UTC)})
 	recipients := w.conf.RecipientsFile
 	w.conf.RecipientsFile = w.path("gone")
 	m := &machine{now: time.Date(2025, 6, 20, 3, 0, 0, 0, time.UTC)}
@@ -224,11 +226,18 @@ func TestRunDueFails(t *testing.T) {
 	m.now = m.now.Add(day)
 	server := w.conf.Server
 	w.conf.Server = pg.Settings{Host: "/nowhere"}
-	if err := w.run(t, m, 0); fault.CodeOf(err) != fault.DBUnreachable || len(m.told) != 2 {
+	if err := w.run(t, m, 0); fault.CodeOf(err) != fault.DBUnreachable || len(m.told) != 4 || m.told[3] != "ended fails_a 14" {
 		t.Fatalf("no server: %q, %v", m.told, err)
 	}
 	if passed := m.now.Sub(time.Date(2025, 6, 21, 3, 0, 0, 0, time.UTC)); passed != 10*time.Minute {
 		t.Errorf("three tries took %v", passed)
+	}
+	if s := w.status(t, "fails_a"); s.State != "failed" {
+		t.Errorf("the server does not answer, and the state is %s", s.State)
+	}
+	m.told = nil
+	if err := w.run(t, m, 0); fault.CodeOf(err) != fault.DBUnreachable || len(m.told) != 2 {
+		t.Fatalf("an hour later, of the same run: %q, %v", m.told, err)
 	}
 	w.conf.Server, m.told = server, nil
 

@@ -14,11 +14,11 @@ import (
 // DueEvent is what a runner of schedules tells beside its runs' events.
 type DueEvent struct {
 	At        time.Time
-	Kind      string // started, ended, waiting, problem
+	Kind      string // started, ended, waiting, problem, told
 	Database  string
 	Scheduled time.Time // the run that is meant
 	Until     time.Time // waiting: for this moment
-	Err       error     // ended, problem
+	Err       error     // ended, problem; told: what of it did not arrive
 }
 
 // DueOptions say how schedules are run.
@@ -58,6 +58,13 @@ func (v *Vault) LookedForDue() time.Time {
 // made up for once. A run that fails is over, but for a server or a place that
 // does not answer: it is tried three times, five minutes apart.
 //
+// Where nobody tells what is due, because the server or every place does not
+// answer, each run that is due by what is remembered is begun once all the
+// same: it fails as a job, is told, and stays due.
+//
+// Who is to be told (see Tell) hears how things stand once an hour, also while
+// a backup runs, and at the end: that one is late though none has failed.
+//
 // When ctx ends, the backup that runs is ended cleanly and not counted: the
 // next runner makes up for it. The error is that of the runs that failed
 // (Partial where some went well), Running where another runner is at it; with
@@ -77,6 +84,9 @@ func (v *Vault) RunDue(ctx context.Context, o DueOptions) error {
 		r.tried.Databases = map[string]triedRun{}
 	}
 	err = r.run(ctx)
+	if ctx.Err() == nil {
+		r.lastAlert(ctx)
+	}
 	if o.Forever && ctx.Err() != nil {
 		return nil
 	}
@@ -91,7 +101,8 @@ type dueRunner struct {
 	asked    time.Time // when names were asked for
 	ran      int
 	failed   []error
-	troubles int // looks in a row that failed
+	troubles int       // looks in a row that failed
+	told     time.Time // when somebody was last told how things stand
 }
 
 func (r *dueRunner) tell(e DueEvent) {
@@ -101,22 +112,23 @@ func (r *dueRunner) tell(e DueEvent) {
 }
 
 func (r *dueRunner) run(ctx context.Context) error {
+	if !r.o.Forever {
+		r.told = r.v.now() // it tells at its end
+	}
 	for ctx.Err() == nil {
 		plan, err := r.look(ctx)
 		switch {
 		case ctx.Err() != nil:
+		case errors.Is(err, errForgets):
+			return err
 		case err != nil:
-			r.troubles++
-			if !r.o.Forever && (r.troubles >= maxTries || !transient(err)) {
-				return err
-			}
-			r.tell(DueEvent{Kind: "problem", Err: err, Until: r.v.now().Add(tryAgain)})
-			err = r.until(ctx, r.v.now().Add(tryAgain))
+			err = r.trouble(ctx, err)
 		default:
 			r.troubles = 0
 			if len(plan) > 0 && plan[0].Now {
-				err = r.backup(ctx, plan[0])
+				err = r.backup(ctx, plan[0], false)
 			} else if at, ok := r.next(plan); ok {
+				r.alert(ctx, tellEvery)
 				err = r.until(ctx, at)
 			} else {
 				return r.result()
@@ -221,7 +233,7 @@ func waitFor(ctx context.Context, d time.Duration) error {
 
 // backup does one run. That it was begun is written down first: one that
 // takes the machine down must not be tried forever.
-func (r *dueRunner) backup(ctx context.Context, d due) error {
+func (r *dueRunner) backup(ctx context.Context, d due, blind bool) error {
 	before := r.tried.Databases[d.Database]
 	t := triedRun{Scheduled: d.Scheduled, Last: r.v.now().UTC(), Tries: 1}
 	if before.Scheduled.Equal(d.Scheduled) {
@@ -235,7 +247,10 @@ func (r *dueRunner) backup(ctx context.Context, d due) error {
 		sink = r.o.Sink(d.Database)
 	}
 	r.tell(DueEvent{Kind: "started", Database: d.Database, Scheduled: d.Scheduled})
+	stop := r.alertBeside(ctx)
 	err := r.v.RunBackup(ctx, BackupOptions{Database: d.Database}, sink)
+	stop()
+	r.told = r.v.now() // its end told how things stand
 	r.tell(DueEvent{Kind: "ended", Database: d.Database, Scheduled: d.Scheduled, Err: err})
 	switch {
 	case err != nil && ctx.Err() != nil: // the runner was stopped, not this run
@@ -245,6 +260,8 @@ func (r *dueRunner) backup(ctx context.Context, d due) error {
 		return err
 	case fault.CodeOf(err) == fault.Running:
 		t.Tries = max(1, t.Tries-1) // the other run is as good; it is looked for again later
+	case blind && err != nil:
+		t.Tries, t.Blind = t.Tries-1, true
 	default:
 		t.Done = !transient(err) || t.Tries >= maxTries
 	}
@@ -252,7 +269,7 @@ func (r *dueRunner) backup(ctx context.Context, d due) error {
 		t.Scheduled = s.Last(t.Last.Add(1))
 	}
 	r.ran++
-	if err != nil && t.Done {
+	if err != nil && (t.Done || t.Blind) {
 		r.failed = append(r.failed, err)
 	}
 	return r.remember(d.Database, t)
@@ -270,8 +287,11 @@ func (r *dueRunner) remember(database string, t triedRun) error {
 // again.
 func cannotRemember(err error) error {
 	return &fault.Error{Op: "schedule", What: "what was tried cannot be written down", Why: err.Error(), Left: "no further backup is started by its schedule",
-		Do: "make the state folder writable, or free space there", Err: err}
+		Do: "make the state folder writable, or free space there", Err: errors.Join(errForgets, err)}
 }
+
+// errForgets is wrapped by what stops the runner at once.
+var errForgets = errors.New("the runner cannot remember what it tried")
 
 // transient tells that another try may well do: nobody answered.
 func transient(err error) bool {

@@ -99,12 +99,15 @@ type ProofRecord struct {
 // DatabaseStatus is one row of status.
 type DatabaseStatus struct {
 	Database      string     `json:"database"`
-	State         string     `json:"state"` // ok, late, never, running or failed
+	State         string     `json:"state"` // ok, late, never, running (or about to, as planned) or failed
 	LastGood      *time.Time `json:"last_good"`
 	MaxAgeSeconds int64      `json:"max_age_seconds"`
 	Proof         Proof      `json:"proof"`
 	ProvenAt      *time.Time `json:"proven_at"` // newest proof by restore
 	NextRun       *time.Time `json:"next_run"`
+	// LateFrom is when the newest good archive is too old, as Late tells; nil:
+	// never, or there is none.
+	LateFrom *time.Time `json:"late_from"`
 }
 
 // Desk is what a face asks of a vault. *Vault is the only real one; the

@@ -122,7 +122,7 @@ func TestHealthWarns(t *testing.T) {
 		want   []string
 	}{
 		"all well":        {ok, func(*healthFacts) {}, nil},
-		"one recipient":   {ok, func(f *healthFacts) { f.keys = f.keys[:1] }, []string{"there are 1 recipients"}},
+		"one recipient":   {ok, func(f *healthFacts) { f.keys = f.keys[:1] }, []string{"there is only one recipient"}},
 		"no recipients":   {ok, func(f *healthFacts) { f.keysErr = errors.New("no file") }, []string{"no file"}},
 		"drills only":     {late, func(f *healthFacts) { f.drillsOnly, f.keys, f.keysErr = true, nil, errors.New("no file") }, nil},
 		"broken trail":    {ok, func(f *healthFacts) { f.trail = Trail{Lines: 9, Broken: 4} }, []string{"the audit trail is broken"}},

@@ -119,7 +119,7 @@ func (f *healthFacts) explain(d DatabaseHealth, newest *Archive, list []Archive)
 	e := Explained{Left: kept(d.Archives), Do: "pgvault backup " + safetext.Word(d.Database)}
 	fail, failed := f.failed[d.Database]
 	failed = failed && (d.LastGood == nil || fail.At.After(*d.LastGood))
-	late := d.LastGood != nil && d.MaxAgeSeconds > 0 && f.now.Sub(*d.LastGood) > allowed(d.DatabaseStatus)
+	late := d.LastGood != nil && d.Late(f.now)
 	switch {
 	case d.LastGood == nil:
 		e.What = "no good backup yet"
@@ -135,6 +135,8 @@ func (f *healthFacts) explain(d DatabaseHealth, newest *Archive, list []Archive)
 		}
 	}
 	switch {
+	case d.State == "running" && d.Job == "" && d.LateFrom != nil && !late && f.now.Sub(*d.LastGood) > allowed(d.DatabaseStatus):
+		e.What, e.Why, e.Do = "its scheduled backup waits for its turn; before it: "+e.What, "the runner of the schedules is at work, and does one after another", "pgvault job list"
 	case d.State == "running":
 		e.What, e.Why, e.Do = "a backup is running; before it: "+e.What, "started, not ended yet", "pgvault job list"
 	case failed:
@@ -205,7 +207,7 @@ func (f *healthFacts) warnings() []Explained {
 		e := fault.As(f.keysErr)
 		add("recipients", e.What, e.Why, e.Left, e.Do)
 	case len(f.keys) < 2:
-		add("recipients", fmt.Sprintf("there are %d recipients", len(f.keys)), "lose the one key, and every archive is lost", "the archives are as they were",
+		add("recipients", "there is only one recipient", "lose the one key, and every archive is lost", "the archives are as they were",
 			"add a second recipient, whose key is kept in a safe")
 	}
 	if f.serverErr != nil {
@@ -243,8 +245,8 @@ func (f *healthFacts) nothingStarts() bool {
 	}
 	for _, s := range f.status {
 		fail, failed := f.failed[s.Database]
-		recent := func(at time.Time) bool { return s.MaxAgeSeconds == 0 || f.now.Sub(at) <= allowed(s) }
-		if s.State == "running" || s.LastGood != nil && recent(*s.LastGood) || failed && recent(fail.At) {
+		tried := failed && (s.MaxAgeSeconds == 0 || f.now.Sub(fail.At) <= allowed(s))
+		if s.State == "running" || !s.Late(f.now) || tried {
 			return false
 		}
 	}

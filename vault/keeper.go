@@ -64,17 +64,11 @@ type Health struct {
 func (h *Health) AtRisk() int {
 	n := 0
 	for _, d := range h.Databases {
-		if h.Risky(d) {
+		if d.AtRisk(h.At) {
 			n++
 		}
 	}
 	return n
-}
-
-// Risky tells that a database could lose more than is allowed.
-func (h *Health) Risky(d DatabaseHealth) bool {
-	late := d.LastGood == nil || d.MaxAgeSeconds > 0 && h.At.Sub(*d.LastGood) > time.Duration(d.MaxAgeSeconds)*time.Second
-	return d.State != "ok" && (d.State != "running" || late)
 }
 
 // Listing is the archives as they were known at a moment.

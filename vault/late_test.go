@@ -47,7 +47,7 @@ func TestLateFromTheArchives(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := h.Databases[0]; got.State != c.want || h.Risky(got) != (c.want != "ok") {
+			if got := h.Databases[0]; got.State != c.want || got.AtRisk(h.At) != (c.want != "ok") {
 				t.Errorf("%s, in %s: %s, last good %v", name, zone, got.State, got.LastGood)
 			}
 		}

@@ -44,6 +44,9 @@ func newMatter(f *healthFacts, s tell.State, listErr error, after *ended) *matte
 		if st.State == "running" {
 			st.State = "ok"
 		}
+		if after != nil && after.done.Database == st.Database {
+			st.LateFrom = nil // what was waited for has ended
+		}
 		m.databases[st.Database] = still.database(st, byName[st.Database])
 	}
 	return m
@@ -112,7 +115,7 @@ func (m *matter) late(d DatabaseHealth) bool {
 	if d.LastGood == nil {
 		return !m.blind()
 	}
-	return d.MaxAgeSeconds > 0 && m.f.now.Sub(*d.LastGood) > allowed(d.DatabaseStatus)
+	return d.Late(m.f.now)
 }
 
 func (m *matter) failed(d DatabaseHealth) bool {
@@ -271,7 +274,7 @@ func databaseMetrics(f *healthFacts, d DatabaseHealth, good []Archive) tell.Data
 	out := tell.DatabaseMetrics{Name: d.Database, MaxAge: allowed(d.DatabaseStatus), Archives: len(good), Copies: map[string]int{}, Late: d.LastGood == nil}
 	if d.LastGood != nil {
 		out.NewestGood = *d.LastGood
-		out.Late = d.MaxAgeSeconds > 0 && f.now.Sub(*d.LastGood) > out.MaxAge
+		out.Late = d.Late(f.now)
 	}
 	if d.ProvenAt != nil {
 		out.NewestProven = *d.ProvenAt

@@ -41,7 +41,20 @@ func (v *Vault) listForMissed(ctx context.Context) ([]Archive, time.Time, bool) 
 // age.
 func (v *Vault) missedIn(list []Archive, entries []Activity) []Activity {
 	now := v.now()
-	gaps := lateGaps(now, list, func(database string) time.Duration { return v.c.Of(database).MaxAge })
+	busy, runner := map[string]bool{}, v.RunsSchedules()
+	for _, a := range entries {
+		if a.Kind == string(KindBackup) && a.Result == "running" {
+			busy[a.What] = true
+		}
+	}
+	gaps := lateGaps(now, list, func(database string) punctual {
+		d := v.c.Of(database)
+		p := punctual{maxAge: d.MaxAge, schedule: d.Schedule}
+		if p.schedule != nil {
+			p.offset = v.offsetKnown(p.schedule, database)
+		}
+		return p
+	}, func(database string) bool { return runner || busy[safetext.Line(database)] })
 	known := map[string]knownSchedule{}
 	v.readSchedule("known", &known)
 	runs, had := []missedRun{}, seen(list, entries)
@@ -71,29 +84,33 @@ func (g gap) text() string {
 }
 
 // lateGaps gives each time that a database went without a good archive for
-// longer than maxAge allows: between two good archives, and since the newest.
-// No clock, no input or output.
-func lateGaps(now time.Time, list []Archive, maxAge func(database string) time.Duration) []gap {
-	good := map[string][]time.Time{}
+// longer than is allowed: between two good archives, and since the newest. busy
+// tells that its next backup is being made, or waits for its turn. No clock, no
+// input or output.
+func lateGaps(now time.Time, list []Archive, judge func(database string) punctual, busy func(database string) bool) []gap {
+	good := map[string][]stretch{}
 	for _, a := range list {
 		if a.State == "good" && !a.Finished.After(now) {
-			good[a.Database] = append(good[a.Database], a.Finished)
+			good[a.Database] = append(good[a.Database], stretch{a.Started, a.Finished})
 		}
 	}
 	out := []gap{}
-	for database, at := range good {
-		allowed := maxAge(database)
-		if allowed <= 0 {
+	for database, made := range good {
+		p := judge(database)
+		if p.maxAge <= 0 {
 			continue
 		}
-		slices.SortFunc(at, time.Time.Compare)
-		for i, last := range at {
-			next := now
-			if i+1 < len(at) {
-				next = at[i+1]
+		slices.SortFunc(made, func(a, b stretch) int { return a.to.Compare(b.to) })
+		for i, last := range made {
+			until, late := now, p.from(last)
+			switch {
+			case i+1 < len(made):
+				until, late = made[i+1].to, p.while(last, made[i+1].from)
+			case busy(database):
+				late = p.while(last, time.Time{})
 			}
-			if next.Sub(last) > allowed {
-				out = append(out, gap{database, last, next, allowed})
+			if until.After(late) {
+				out = append(out, gap{database, last.to, until, p.maxAge})
 			}
 		}
 	}

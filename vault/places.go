@@ -176,6 +176,7 @@ type slowness struct {
 	at      map[int]<-chan struct{} // those that are still being asked: closed in the end
 	waiting time.Duration           // overrides screenWait and verbWait, for tests
 	soon    time.Duration           // overrides soonWait, for tests
+	tell    time.Duration           // overrides tellEvery beside a backup, for tests
 }
 
 // patience is how long a place is waited for: a little only, if it has just

@@ -210,7 +210,7 @@ func (v *Vault) failingOf(status []DatabaseStatus) map[string]string {
 		case "late":
 			out[s.Database] = "its newest good archive is too old"
 		case "running":
-			if s.LastGood != nil && s.MaxAgeSeconds > 0 && v.now().Sub(*s.LastGood) > time.Duration(s.MaxAgeSeconds)*time.Second {
+			if s.LastGood != nil && s.Late(v.now()) {
 				out[s.Database] = "its newest good archive is too old"
 			}
 		}

@@ -36,6 +36,9 @@ type triedRun struct {
 	Last      time.Time `json:"last"`  // when it was last begun
 	Tries     int       `json:"tries"` // times that it was begun, those that never ended among them
 	Done      bool      `json:"done"`  // it ended, in whatever way, and is not tried again
+	// Blind tells that it failed without anybody knowing what was due, see
+	// dueRunner.blind: it is not tried so again, and still due.
+	Blind bool `json:"blind,omitempty"`
 }
 
 func (v *Vault) schedulePath(name string) string {

@@ -38,15 +38,15 @@ func (v *Vault) Status(ctx context.Context) ([]DatabaseStatus, error) {
 }
 
 // statusFrom is Status on a listing. The error is why the server could not
-// be asked which databases there are; those configured by name and those
-// that have archives are told of all the same.
+// be asked which databases there are; those configured by name, those whose
+// schedules are known and those that have archives are told of all the same.
 func (v *Vault) statusFrom(ctx context.Context, list []Archive) ([]DatabaseStatus, error) {
 	var names []string
 	var err error
 	if v.c.DrillsOnly {
 		names = append(names, v.c.Configured...)
 	} else if names, err = v.Databases(ctx); err != nil {
-		names = append(names, v.c.Configured...)
+		names = append(names, v.rememberedNames(nil, nil)...)
 	}
 	v.noteSchedules(names, err == nil)
 	configured := slices.Clone(names)
@@ -79,13 +79,14 @@ func ahead(a Archive, now time.Time) bool { return a.Finished.After(now.Add(cloc
 // vf is nil where there is no vault yet.
 func (v *Vault) statusOf(vf *archive.VaultFile, name string, list []Archive) DatabaseStatus {
 	s := DatabaseStatus{Database: name, State: "never", MaxAgeSeconds: int64(v.c.Of(name).MaxAge / time.Second)}
+	var made stretch
 	for _, a := range list {
 		if a.State != "good" {
 			continue
 		}
 		if s.LastGood == nil && a.Imported == nil && !ahead(a, v.now()) { // an import is no backup of what there is today
 			at := a.Finished
-			s.LastGood, s.Proof = &at, a.Proof
+			s.LastGood, s.Proof, made = &at, a.Proof, stretch{a.Started, a.Finished}
 		}
 		for _, p := range a.Proofs {
 			if p.Level == ProofRestored && p.Result == "ok" && (s.ProvenAt == nil || p.At.After(*s.ProvenAt)) {
@@ -96,8 +97,12 @@ func (v *Vault) statusOf(vf *archive.VaultFile, name string, list []Archive) Dat
 	}
 	if s.LastGood != nil {
 		s.State = "ok"
-		if s.MaxAgeSeconds > 0 && v.now().Sub(*s.LastGood) > time.Duration(s.MaxAgeSeconds)*time.Second {
+		var waits bool
+		switch s.LateFrom, waits = v.lateFrom(vf, name, made); {
+		case s.Late(v.now()):
 			s.State = "late"
+		case waits: // it is as good as running, and would be late otherwise
+			s.State = "running"
 		}
 	}
 	if vf == nil {

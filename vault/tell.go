@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -103,9 +104,11 @@ func (v *Vault) tell(ctx context.Context, after *ended) ([]tell.Result, error) {
 	w, listErr := v.look(look, screenWait)
 	f, err := v.facts(look, w, listErr)
 	stop()
-	if f == nil {
-		return nil, err
+	if f == nil || ctx.Err() != nil { // what was broken off says nothing of a place or a server
+		return nil, cmp.Or(ctx.Err(), err)
 	}
+	ctx, end := context.WithTimeout(context.WithoutCancel(ctx), tellAll) // what is sent is noted
+	defer end()
 	s := v.tellState()
 	m := newMatter(f, s, listErr, after)
 	var results []tell.Result

@@ -43,7 +43,7 @@ func Parse(text string, zone *time.Location) (*Schedule, error) {
 	}
 	parsed, err := fields.Parse(line)
 	if err != nil {
-		return nil, fmt.Errorf("%s; the fields are minute 0-59, hour 0-23, day 1-31, month 1-12, weekday 0-6 (0 is Sunday)", plain(err))
+		return nil, fmt.Errorf("%s; the fields are minute 0-59, hour 0-23, day 1-31, month 1-12, weekday 0-7 (0 and 7 are Sunday)", plain(err))
 	}
 	spec, ok := parsed.(*cron.SpecSchedule)
 	if !ok {
@@ -75,7 +75,8 @@ func crontab(text string) (string, error) {
 		}
 	case 5:
 		if !strings.Contains(text, "=") {
-			return text, nil
+			words[4] = sunday(words[4])
+			return strings.Join(words, " "), nil
 		}
 	}
 	if near := nearest(strings.ToLower(text)); near != "" {
@@ -85,6 +86,30 @@ func crontab(text string) (string, error) {
 		return "", fmt.Errorf("cron has five fields (minute, hour, day, month, weekday), this has %d; write %s", len(words), forms)
 	}
 	return "", fmt.Errorf("it is no schedule; write %s", forms)
+}
+
+// withSeven is an entry of the weekday field in which a 7 may stand.
+var withSeven = regexp.MustCompile(`^([0-7])(?:-([0-7]))?(?:/([1-9][0-9]?))?$`)
+
+// sunday writes the weekday field with 0 for Sunday, where crontab(5) takes 7
+// as well and the parser does not.
+func sunday(field string) string {
+	var out []string
+	for entry := range strings.SplitSeq(field, ",") {
+		m := withSeven.FindStringSubmatch(entry)
+		if m == nil || m[1] != "7" && m[2] != "7" || m[2] != "" && m[1] > m[2] {
+			out = append(out, entry)
+			continue
+		}
+		step, err := strconv.Atoi(m[3])
+		if err != nil {
+			step = 1
+		}
+		for day := m[1][0]; day <= '7'; day += byte(step) {
+			out = append(out, strings.Replace(string(day), "7", "0", 1))
+		}
+	}
+	return strings.Join(out, ",")
 }
 
 func daily(m []string, week string) string {

@@ -5,8 +5,8 @@
 //
 // "02:00" is every day, "Mon 03:30" every week, "hourly" every full hour, and
 // five fields are those of a crontab: minute, hour, day of the month, month,
-// day of the week (0 is Sunday), with *, lists, ranges and steps. As in cron, a
-// day matches when either of its two fields does, if neither is *.
+// day of the week (0 and 7 are Sunday), with *, lists, ranges and steps. As in
+// cron, a day matches when either of its two fields does, if neither is *.
 //
 // # When clocks are moved
 //
@@ -41,6 +41,11 @@ func (s *Schedule) Zone() *time.Location { return s.zone }
 // Every is the shortest time between two runs, by the clock on the wall: a
 // move of the clock may bring two closer together.
 func (s *Schedule) Every() time.Duration { return s.every }
+
+// OnClock tells that the schedule names hours: it means times of the clock of
+// its zone, and a day of it is as long as the clock makes it. One that does not
+// follows real time.
+func (s *Schedule) OnClock() bool { return !s.spec.everyHour() }
 
 // horizon bounds the search: between two 29ths of February there are at most
 // eight years.

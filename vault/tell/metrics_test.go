@@ -12,6 +12,8 @@ import (
 
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
+
+	"pgvault/vault/store/storetest"
 )
 
 var noon = time.Date(2025, 6, 20, 12, 0, 0, 0, time.UTC)
@@ -138,9 +140,36 @@ func TestRulesExist(t *testing.T) {
 	if len(asked) < 8 {
 		t.Errorf("the rules ask for %v only", asked)
 	}
-	if tool, err := exec.LookPath("promtool"); err == nil {
-		if out, err := exec.Command(tool, "check", "rules", rules).CombinedOutput(); err != nil {
-			t.Errorf("%v: %s", err, out)
-		}
+}
+
+// TestPrometheusTakesIt: Prometheus' own tool reads the rules and the metrics,
+// and the rules say what they are meant to.
+func TestPrometheusTakesIt(t *testing.T) {
+	tool := storetest.Program(t, "promtool")
+	check := func(stdin string, args ...string) (string, error) {
+		cmd := exec.Command(tool, args...)
+		cmd.Stdin = strings.NewReader(stdin)
+		out, err := cmd.CombinedOutput()
+		return string(out), err
+	}
+	if out, err := check("", "check", "rules", rules); err != nil || !strings.Contains(out, "10 rules found") {
+		t.Errorf("%v: %s", err, out)
+	}
+	if out, err := check("", "test", "rules", "testdata/alerts.test.yml"); err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
+	file := filepath.Join(t.TempDir(), "pgvault.prom")
+	if err := WriteMetrics(file, sample()); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := check(string(text), "check", "metrics"); err != nil || out != "" {
+		t.Errorf("%v: %s", err, out)
+	}
+	if _, err := check("x_total{ 1\n", "check", "metrics"); err == nil {
+		t.Error("promtool takes what is no metric")
 	}
 }

@@ -3,12 +3,14 @@ package tell
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"mime"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/textproto"
 	"strings"
 	"testing"
@@ -75,6 +77,30 @@ func TestMail(t *testing.T) {
 	fourLines(t, mails[0])
 	if strings.Contains(mails[0], canary) {
 		t.Error("the mail holds the password")
+	}
+}
+
+// TestMailOverTLS: with a password, by STARTTLS and by TLS from the start; a
+// server that nobody vouches for gets neither the mail nor the password.
+func TestMailOverTLS(t *testing.T) {
+	self := httptest.NewTLSServer(nil) // for its certificate
+	defer self.Close()
+	cert := &tls.Config{Certificates: self.TLS.Certificates}
+	for name, c := range map[string]struct {
+		fromTheStart bool
+		options      string
+	}{"STARTTLS": {false, ""}, "from the start": {true, "&encryption=ImplicitTLS"}} {
+		box := newMailboxWith(t, cert, c.fromTheStart)
+		address := "smtp://vault:" + canary + "@" + box.addr + "/?from=vault@example.org&to=duty@example.org" + c.options
+		if why := refused(t, address); !strings.Contains(why, "certificate") || len(box.all()) != 0 {
+			t.Errorf("%s, of a stranger: %q", name, why)
+		}
+		sent(t, address+"&skiptlsverify=yes", late) // allowed for this very machine
+		if mails := box.all(); len(mails) != 1 {
+			t.Errorf("%s: %d mails", name, len(mails))
+		} else {
+			fourLines(t, mails[0])
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package tell
 
 import (
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -26,13 +27,25 @@ type mailbox struct {
 
 func newMailbox(t *testing.T) *mailbox {
 	t.Helper()
+	return newMailboxWith(t, nil, false)
+}
+
+// newMailboxWith speaks TLS, from the start or after STARTTLS, and takes a
+// password only then; without a certificate it does neither.
+func newMailboxWith(t *testing.T, cert *tls.Config, fromTheStart bool) *mailbox {
+	t.Helper()
 	m := &mailbox{password: canary}
 	s := smtp.NewServer(m)
-	s.AllowInsecureAuth = true
+	s.AllowInsecureAuth = cert == nil
 	s.Domain = "localhost"
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
+	}
+	if fromTheStart {
+		l = tls.NewListener(l, cert)
+	} else {
+		s.TLSConfig = cert
 	}
 	m.addr = l.Addr().String()
 	ended := make(chan struct{})
