@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -95,7 +97,7 @@ func (d *Disk) scanFolder(ctx context.Context, fd int, prefix string, out *scann
 	if folders < manyFolders {
 		return d.scanEntries(ctx, fd, entries, prefix, out)
 	}
-	return d.scanHalves(ctx, fd, entries, prefix, out)
+	return d.scanPieces(ctx, fd, entries, prefix, out)
 }
 
 // manyFolders is from how many folders on a listing asks for them from
@@ -109,34 +111,33 @@ const usualObjects = 8
 // began. A screen that adds room for itself keeps it.
 var processors = runtime.GOMAXPROCS(0)
 
-func (d *Disk) scanHalves(ctx context.Context, fd int, entries []entry, prefix string, out *scanned) error {
-	n := max(1, (len(entries)+processors-1)/processors)
-	var pieces []*scanned
+// scanPieces scans entries piece by piece, whichever thread is free the next
+// one: a processor that others use too does not hold up the rest.
+func (d *Disk) scanPieces(ctx context.Context, fd int, entries []entry, prefix string, out *scanned) error {
+	pieces := slices.Collect(slices.Chunk(entries, manyFolders/2))
+	parts := make([]scanned, len(pieces))
+	errs := make([]error, len(pieces))
+	var next atomic.Int64
 	var wg sync.WaitGroup
-	var mu sync.Mutex
-	var first error
-	for piece := range slices.Chunk(entries, n) {
-		part := &scanned{objects: make([]store.Info, 0, usualObjects*len(piece))}
-		pieces = append(pieces, part)
+	for range min(processors, len(pieces)) {
 		wg.Go(func() {
-			if err := d.scanEntries(ctx, fd, piece, prefix, part); err != nil {
-				mu.Lock()
-				defer mu.Unlock()
-				first = err
+			for i := next.Add(1) - 1; i < int64(len(pieces)); i = next.Add(1) - 1 {
+				parts[i].objects = make([]store.Info, 0, usualObjects*len(pieces[i]))
+				errs[i] = d.scanEntries(ctx, fd, pieces[i], prefix, &parts[i])
 			}
 		})
 	}
 	wg.Wait()
-	n = 0
-	for _, p := range pieces {
-		n += len(p.objects)
+	n := 0
+	for i := range parts {
+		n += len(parts[i].objects)
 	}
 	out.objects = slices.Grow(out.objects, n)
-	for _, p := range pieces {
-		out.objects = append(out.objects, p.objects...)
-		out.leftovers = append(out.leftovers, p.leftovers...)
+	for i := range parts {
+		out.objects = append(out.objects, parts[i].objects...)
+		out.leftovers = append(out.leftovers, parts[i].leftovers...)
 	}
-	return first
+	return cmp.Or(errs...)
 }
 
 func (d *Disk) scanEntries(ctx context.Context, fd int, entries []entry, prefix string, out *scanned) error {
