@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"pgvault/fault"
 	"pgvault/vault/archive"
@@ -45,7 +46,7 @@ func (v *Vault) applyDelete(ctx context.Context, p *DeletePlan) error {
 	if err != nil {
 		return err
 	}
-	if p.expired && (now.Archive.Expires == nil || now.Archive.Expires.After(v.now())) {
+	if now.expired = p.expired; now.unmarked(v.now()) {
 		return &fault.Error{Op: "delete", What: "archive " + p.Archive.ID + " stays", Why: "its mark was taken away meanwhile, or its grace begun anew", Left: "nothing was removed",
 			Do: "nothing", Code: fault.Refused, Err: errKeptMeanwhile}
 	}
@@ -60,11 +61,17 @@ func (v *Vault) applyDelete(ctx context.Context, p *DeletePlan) error {
 	return v.deleteCopies(ctx, vf, now)
 }
 
+// unmarked tells that the archive is not retention's to remove any more: a
+// mark is gone, or its grace begun anew.
+func (p *DeletePlan) unmarked(now time.Time) bool {
+	return p.expired && (p.Archive.Expires == nil || p.Archive.Expires.After(now))
+}
+
 // deleteCopies removes the copies of a plan. What is meant for all places is
 // written down before, so that the rest is done later by whoever comes next.
 func (v *Vault) deleteCopies(ctx context.Context, vf *archive.VaultFile, p *DeletePlan) error {
 	whole := p.Place == ""
-	w := &pending{Kind: pendingDelete, Vault: vf.ID, Database: p.Archive.Database, ID: p.Archive.ID, Digest: p.Archive.digest, At: v.now().UTC(), By: who()}
+	w := &pending{Kind: pendingDelete, Vault: vf.ID, Database: p.Archive.Database, ID: p.Archive.ID, Digest: p.Archive.digest, At: v.now().UTC(), By: who(), Expired: p.expired}
 	if whole {
 		for _, c := range p.Copies {
 			w.Places = append(w.Places, c.Place)

@@ -28,6 +28,7 @@ type pending struct {
 	Places   []string    `json:"places"`   // that have not taken it
 	At       time.Time   `json:"at"`
 	By       string      `json:"by"`
+	Expired  bool        `json:"expired,omitempty"` // retention's: it goes on only while the mark is there
 }
 
 func (v *Vault) pendingDir() string { return filepath.Join(v.c.StateDir, "pending") }
@@ -100,22 +101,23 @@ func (v *Vault) finish(ctx context.Context, vf *archive.VaultFile, w *pending) {
 		}
 		return
 	}
+	unlock, err := job.Alone(v.lockDir(), lockName(vf, w.Database), archiveLock(w.ID))
+	if err != nil {
+		return
+	}
+	defer unlock()
 	p, err := v.planDelete(ctx, w.Database+"/"+w.ID, "")
 	if err != nil || p.Archive.digest != w.Digest {
 		return
 	}
-	if p.Archive.Pinned { // somebody wants to keep it after all
+	p.expired = w.Expired
+	if p.Archive.Pinned || p.unmarked(v.now()) { // somebody wants to keep it after all
 		v.dropPending(w)
 		return
 	}
 	if p.Refused != "" {
 		return
 	}
-	unlock, err := job.Alone(v.lockDir(), lockName(vf, w.Database), archiveLock(w.ID))
-	if err != nil {
-		return
-	}
-	defer unlock()
 	_ = v.deleteCopies(ctx, vf, p)
 }
 

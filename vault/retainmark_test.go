@@ -225,6 +225,61 @@ func TestUndoOfWhatIsBeingRemoved(t *testing.T) {
 	}
 }
 
+// refusing is a place that removes nothing.
+type refusing struct{ store.Store }
+
+func (r refusing) Unwrap() store.Store { return r.Store }
+
+func (r refusing) Remove(context.Context, string) error { return gone{}.unreachable() }
+
+// TestUndoOfWhatWaitsForAPlace: a removal that one place did not take does not
+// go on there once the mark is taken away, but does while it is there, and
+// where a person asked for it.
+func TestUndoOfWhatWaitsForAPlace(t *testing.T) {
+	later := noon.Add(48 * time.Hour)
+	for name, c := range map[string]struct{ byHand, undo, stays bool }{
+		"undone": {undo: true, stays: true}, "not undone": {}, "asked for by a person": {byHand: true, undo: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, ids := agedTwice(t, 3)
+			real := w.conf.Places[1].Store
+			if _, err := w.retain(noon); err != nil {
+				t.Fatal(err)
+			}
+			w.conf.Places[1].Store = refusing{real}
+			var err error
+			if c.byHand {
+				_, err = w.delete(ids[0], "")
+			} else {
+				_, err = w.retain(later)
+			}
+			if fault.CodeOf(err) != fault.Partial {
+				t.Fatalf("%v", err)
+			}
+			w.conf.Places[1].Store = real
+			if c.undo {
+				if err := w.vaultAt(later).KeepMarked(t.Context(), ids[0]); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if _, err := w.retain(later.Add(time.Hour)); err != nil {
+				t.Fatal(err)
+			}
+			if n := len(w.list()); n != map[bool]int{true: 3, false: 2}[c.stays] {
+				t.Errorf("%d archives are left", n)
+			}
+			if c.stays {
+				if a := w.archive(ids[0]); a.State != "good" || a.Expires == nil || !a.Expires.Equal(later.Add(49*time.Hour)) {
+					t.Errorf("its grace is not new: %+v", a)
+				}
+			}
+			if left, _ := filepath.Glob(w.path("state/pending/*")); len(left) > 0 {
+				t.Errorf("something still waits: %v", left)
+			}
+		})
+	}
+}
+
 // TestCutShort: which listings look as if their end were missing.
 func TestCutShort(t *testing.T) {
 	names := func(from, to int) (out []string) {
