@@ -146,14 +146,15 @@ func (p *DeletePlan) refusedCopy(there *whereabouts, siblings []Archive, i int, 
 
 // refusedDeletion is the reason why the archive at i must stay, if any. list
 // is all archives of one database, newest first. One that is dated after now
-// is not the newest where a good one was made after it, by its number.
+// is not the newest where a good one was made after it, by its number; nor the
+// newest proven where that one is proven too.
 func refusedDeletion(list []Archive, i int, now time.Time) string {
-	overtaken := func(a Archive) bool {
-		return ahead(a, now) && slices.ContainsFunc(list, func(o Archive) bool {
-			return o.State == "good" && o.Seq > a.Seq && o.Imported == nil && !ahead(o, now)
-		})
-	}
 	newest := func(holds func(Archive) bool) bool {
+		overtaken := func(a Archive) bool {
+			return ahead(a, now) && slices.ContainsFunc(list, func(o Archive) bool {
+				return o.State == "good" && holds(o) && o.Seq > a.Seq && o.Imported == nil && !ahead(o, now)
+			})
+		}
 		first := slices.IndexFunc(list, func(a Archive) bool { return a.State == "good" && holds(a) && !overtaken(a) })
 		return first == i
 	}

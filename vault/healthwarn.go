@@ -120,10 +120,14 @@ func (f *healthFacts) aheadWarning(name string, list []Archive) []Explained {
 		return nil
 	}
 	i := slices.IndexFunc(list, func(a Archive) bool { return a.Started.After(f.now.Add(retention.Skew)) })
+	backup := "make a backup"
+	if list[i].Proof == ProofRestored { // the newest proven one cannot be deleted
+		backup += ", prove it (pgvault verify --level restored)"
+	}
 	return []Explained{{Key: "ahead/" + name, What: many(n, "archive of "+name+" is", "archives of "+name+" are") + " dated in the future",
 		Why:  fmt.Sprintf("%s is of %s, and here it is %s: one of the clocks is or was wrong", list[i].ID, stampOf(list[i].Started), stampOf(f.now)),
 		Left: "the archives are as they were; retention removes nothing meanwhile",
-		Do:   "set this host's clock; if the other one was wrong, make a backup, then pgvault delete " + safetext.Word(name+"/"+list[i].ID)}}
+		Do:   "set this host's clock; if the other one was wrong, " + backup + ", then pgvault delete " + safetext.Word(name+"/"+list[i].ID)}}
 }
 
 // trend is how many of the last archives tell how they grow.

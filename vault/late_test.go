@@ -91,6 +91,30 @@ func TestAheadIsTold(t *testing.T) {
 	}
 }
 
+// TestAheadAndProven: the only archive that a restore has proven stays, also
+// where it is of the future, until a later one is proven.
+func TestAheadAndProven(t *testing.T) {
+	w := newWorld(t)
+	w.conf.Server, w.conf.Configured = pg.Settings{Host: "/nowhere"}, []string{"shop"}
+	id := w.fabricate(made{database: "shop", at: noon.AddDate(10, 0, 0), seq: 1, proof: ProofRestored, key: "duty"})
+	for seq, c := range []struct {
+		proof Proof
+		want  string
+	}{{ProofReadable, "a restore has proven"}, {ProofRestored, ""}} {
+		w.fabricate(made{database: "shop", at: noon.Add(time.Duration(seq-5) * time.Hour), seq: int64(seq + 2), proof: c.proof})
+		p, err := w.vaultAt(noon).PlanDelete(t.Context(), id)
+		if err != nil || !strings.Contains(p.Refused, c.want) || (p.Refused == "") != (c.want == "") {
+			t.Errorf("beside one that is %s: %+v, %v", c.proof, p, err)
+		}
+	}
+	h, err := w.vaultAt(noon).Health(t.Context())
+	if err != nil || !slices.ContainsFunc(h.Warnings, func(e Explained) bool {
+		return e.Key == "ahead/shop" && strings.Contains(e.Do, "prove it (pgvault verify --level restored), then pgvault delete shop/"+id)
+	}) {
+		t.Errorf("%+v, %v", h.Warnings, err)
+	}
+}
+
 // TestProofLate: the age of the newest proof is a limit of its own.
 func TestProofLate(t *testing.T) {
 	status := []DatabaseStatus{{Database: "new", State: "ok", LastGood: ago(time.Hour)}, {Database: "old", State: "ok", LastGood: ago(time.Hour), ProvenAt: ago(8 * day)},
