@@ -119,7 +119,7 @@ func TestCrontabLines(t *testing.T) {
 		t.Errorf("on another clock:\n%s", got)
 	}
 	p.CronEnv = "/etc/pg vault/environment"
-	if got := strings.Join(p.Crontab(), "\n"); got != "*/10 * * * * set -a; . '/etc/pg vault/environment'; "+command {
+	if got := strings.Join(p.Crontab(), "\n"); got != "*/10 * * * * set -a; [ ! -r '/etc/pg vault/environment' ] || . '/etc/pg vault/environment'; "+command {
 		t.Errorf("with an environment:\n%s", got)
 	}
 	script := filepath.Join(t.TempDir(), "environment")
@@ -131,6 +131,12 @@ func TestCrontabLines(t *testing.T) {
 	line = line[:strings.Index(line, " --quiet")]
 	if out, err := exec.Command("/bin/sh", "-c", line).CombinedOutput(); err != nil || !strings.Contains(string(out), "MAIL_PASSWORD=a b\n") {
 		t.Errorf("%s: %v\n%s", line, err, out)
+	}
+	if err := os.Remove(script); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("/bin/sh", "-c", line).CombinedOutput(); err != nil || !strings.Contains(string(out), "PATH=") {
+		t.Errorf("without the file nothing is run: %s: %v\n%s", line, err, out)
 	}
 }
 

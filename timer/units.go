@@ -221,7 +221,8 @@ func word(s string) string {
 func (p Plan) Crontab() []string {
 	env := ""
 	if p.CronEnv != "" {
-		env = "set -a; . " + cronWord(p.CronEnv) + "; "
+		file := cronWord(p.CronEnv)
+		env = "set -a; [ ! -r " + file + " ] || . " + file + "; " // a shell ends where it cannot read it
 	}
 	out := cronLines(env, p.backup(), p.Schedules)
 	if p.Drill != nil {
