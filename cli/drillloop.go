@@ -12,7 +12,7 @@ import (
 
 // runDrills is the part of timer run that proves archives by restore, with
 // the key that the configuration names.
-func (p *program) runDrills(ctx context.Context, s *session, w *configWatch, lines *sync.Mutex, sink func(string) vault.Sink) error {
+func (p *program) runDrills(ctx context.Context, s *session, wait waiting, lines *sync.Mutex, sink func(string) vault.Sink) error {
 	tell := p.drillLines(ctx, s)
 	return s.vault.RunRestoreDrills(ctx, vault.DrillLoop{
 		Drill: drillOf(s.conf),
@@ -26,7 +26,7 @@ func (p *program) runDrills(ctx context.Context, s *session, w *configWatch, lin
 			tell(e)
 		},
 		Sink: sink,
-		Wait: w.wait,
+		Wait: wait,
 	})
 }
 

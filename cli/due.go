@@ -93,21 +93,21 @@ func (p *program) timerRound(ctx context.Context, s *session, w *configWatch) er
 			told(e)
 		}
 	}
-	var loops []func(context.Context) error
+	var loops [2]loop
 	if backups {
 		tell := p.dueLines(true)
-		loops = append(loops, func(ctx context.Context) error {
-			return s.vault.RunDue(ctx, vault.DueOptions{Forever: true, Sink: sink, Wait: w.wait, Tell: func(e vault.DueEvent) {
+		loops[0] = func(ctx context.Context, wait waiting) error {
+			return s.vault.RunDue(ctx, vault.DueOptions{Forever: true, Sink: sink, Wait: wait, Tell: func(e vault.DueEvent) {
 				lines.Lock()
 				defer lines.Unlock()
 				tell(e)
 			}})
-		})
+		}
 	}
 	if drills {
-		loops = append(loops, func(ctx context.Context) error { return p.runDrills(ctx, s, w, &lines, sink) })
+		loops[1] = func(ctx context.Context, wait waiting) error { return p.runDrills(ctx, s, wait, &lines, sink) }
 	}
-	err := together(ctx, loops)
+	err := together(ctx, w.watched(loops[0], loops[1]))
 	if err == nil {
 		p.dueLine("", "ended")
 	}

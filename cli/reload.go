@@ -22,6 +22,27 @@ type configWatch struct {
 	seen [sha256.Size]byte
 }
 
+// waiting is how a loop waits, see vault.DueOptions; nil: for real.
+type waiting = func(context.Context, time.Duration) error
+
+// loop is what goes on until ctx or a wait ends it.
+type loop func(context.Context, waiting) error
+
+// watched gives the loops that are there, for together. The first looks at the
+// configuration, and the other ends with it: a change never breaks off a
+// backup, which makes its wait only after it; a drill goes on where it was.
+func (w *configWatch) watched(backups, drills loop) (out []func(context.Context) error) {
+	var wait waiting = w.wait
+	for _, l := range []loop{backups, drills} {
+		if l == nil {
+			continue
+		}
+		its := wait
+		out, wait = append(out, func(ctx context.Context) error { return l(ctx, its) }), nil
+	}
+	return out
+}
+
 // look tells whether the file has changed since the last look. One that cannot
 // be read has not: it may be in the middle of being replaced.
 func (w *configWatch) look() bool {
@@ -54,7 +75,11 @@ func (w *configWatch) wait(ctx context.Context, d time.Duration) error {
 	if !w.look() {
 		return nil
 	}
-	if _, err := w.p.load(); err != nil {
+	conf, err := w.p.load()
+	if err == nil && len(conf.Schedules()) == 0 && conf.DrillSchedule() == nil {
+		err = noSchedule(conf.File)
+	}
+	if err != nil {
 		w.p.printError(err)
 		w.p.dueLine("", "the configuration has changed and cannot be used; the one from before goes on")
 		return nil

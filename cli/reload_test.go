@@ -44,6 +44,11 @@ func TestConfigWatch(t *testing.T) {
 	if err := wait(); err != nil {
 		t.Errorf("in the middle of being replaced: %v", err)
 	}
+	said.Reset()
+	write("")
+	if err := wait(); err != nil || !strings.Contains(said.String(), "schedule") {
+		t.Errorf("nothing to do: %v, %s", err, said.String())
+	}
 	write("[defaults]\nschedule = \"03:00\"\n")
 	if err := wait(); !errors.Is(err, errChanged) {
 		t.Errorf("another one: %v", err)
@@ -52,5 +57,47 @@ func TestConfigWatch(t *testing.T) {
 	stop()
 	if err := w.wait(ctx, time.Hour); !errors.Is(err, context.Canceled) {
 		t.Errorf("told to end: %v", err)
+	}
+}
+
+// TestConfigWatchLeavesABackup: a change while a backup runs holds when that
+// has ended; a drill beside it neither breaks it off nor hides the change.
+func TestConfigWatchLeavesABackup(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "config.toml")
+	write := func(text string) {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Error(err)
+		}
+	}
+	write("[defaults]\nschedule = \"02:00\"\n")
+	w := &configWatch{p: &program{config: file, stdout: &bytes.Buffer{}, stderr: &bytes.Buffer{}}}
+	w.look()
+	brokenOff := false
+	backups := func(ctx context.Context, wait waiting) error {
+		write("[defaults]\nschedule = \"03:00\"\n")
+		select {
+		case <-ctx.Done():
+			brokenOff = true
+			return ctx.Err()
+		case <-time.After(100 * time.Millisecond): // the backup
+		}
+		return wait(ctx, time.Nanosecond)
+	}
+	drills := func(ctx context.Context, wait waiting) error {
+		for ctx.Err() == nil {
+			if wait == nil {
+				<-ctx.Done()
+			} else if err := wait(ctx, time.Millisecond); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if err := together(t.Context(), w.watched(backups, drills)); !errors.Is(err, errChanged) || brokenOff {
+		t.Errorf("%v, broken off: %v", err, brokenOff)
+	}
+	write("[defaults]\nschedule = \"02:00\"\n")
+	if err := together(t.Context(), w.watched(nil, drills)); !errors.Is(err, errChanged) {
+		t.Errorf("drills alone: %v", err)
 	}
 }

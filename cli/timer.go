@@ -57,7 +57,8 @@ func (p *program) timerCmd() *cobra.Command {
 			"backups and giving way to them, as verify --due does; a machine that only drills needs no\n" +
 			"schedule for backups. It looks at the clock at least once a minute, so that a jump of it or\n" +
 			"a sleep of the machine is noticed, and at the configuration: a changed one holds from then\n" +
-			"on, and one with an error in it is told of and not taken. Each hour those named under [tell]\n" +
+			"on, or from the end of the backup that runs; one with an error in it, or without a schedule, is\n" +
+			"told of and not taken. Each hour those named under [tell]\n" +
 			"hear how things stand, as after each backup. At SIGTERM and Ctrl-C what runs is ended cleanly, leaves\n" +
 			"nothing half-made, and is made up for by the next start.",
 		Args: usageArgs(cobra.NoArgs), RunE: func(cmd *cobra.Command, _ []string) error { return p.timerRun(cmd.Context()) }}
