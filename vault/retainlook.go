@@ -197,7 +197,22 @@ func (v *Vault) retentionFacts(ctx context.Context, w *view) ([]retention.Archiv
 		r.OnlyIn = strings.Join(only, ", ")
 		out = append(out, r)
 	}
+	number(out)
 	return out, nil
+}
+
+// number gives those that cannot be read, newest first among the others, the
+// highest number of what is dated before them: so that one that is newer than
+// every good archive is known for that.
+func number(list []retention.Archive) {
+	top := map[string]int64{}
+	for i := range slices.Backward(list) {
+		a := &list[i]
+		if a.Seq == 0 && !a.Good {
+			a.Seq = top[a.Database]
+		}
+		top[a.Database] = max(top[a.Database], a.Seq)
+	}
 }
 
 // failingOf says of each database why nothing of it may go now.

@@ -42,6 +42,29 @@ func TestRetentionRemovesWhatCannotBeRead(t *testing.T) {
 	}
 }
 
+// TestRetentionKeepsTheNewestUnread: an archive whose manifest is damaged has
+// no number any more; it is newer than every good one all the same, by its
+// name, and goes only when a good one was made after it.
+func TestRetentionKeepsTheNewestUnread(t *testing.T) {
+	w, ids := aged(t, 4)
+	w.harm("place", "shop", ids[3], archive.ManifestName)
+	if got := w.steps(noon); got != "keep keep keep mark" {
+		t.Error(got)
+	}
+	for _, at := range []time.Time{noon, noon.Add(48 * time.Hour)} {
+		if _, err := w.retain(at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if a := w.archive(ids[3]); a.Expires != nil || len(w.list()) != 3 {
+		t.Errorf("%+v", w.list())
+	}
+	w.fabricate(made{database: "shop", at: noon.Add(49 * time.Hour), seq: 5})
+	if got := w.steps(noon.Add(50 * time.Hour)); got != "keep mark keep mark" {
+		t.Error(got)
+	}
+}
+
 // TestRetentionReplacesAMarkOfNothing: what lies under the mark's name and is
 // none does not keep an archive for ever.
 func TestRetentionReplacesAMarkOfNothing(t *testing.T) {
