@@ -211,6 +211,8 @@ func TestStartThatFails(t *testing.T) {
 // shown as died, with where it was and what is left; nothing of it goes on.
 func TestKilledRunner(t *testing.T) {
 	c := makeVictim(t, settings(), "victim")
+	// What follows the first table takes longer than its journal needs to tell of it.
+	sqlAs(t, settings(), "victim", "CREATE TABLE z AS SELECT i AS id, md5(i::text) AS v FROM generate_series(1, 1000000) i")
 	w, v := jobWorld(t)
 	moments := []struct {
 		name string

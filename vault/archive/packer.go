@@ -41,7 +41,7 @@ type piece struct {
 }
 
 const (
-	pieceSize = 2 << 20
+	pieceSize = 1 << 20
 	// maxThreads is as many as keep up with the fastest pg_dump.
 	maxThreads = 4
 	// yieldNice is the threads' nice value: enough to stand back, not so
@@ -54,7 +54,7 @@ const (
 // two at once.
 func newPacker(w io.Writer, cut func()) (*packer, error) {
 	threads := min(runtime.GOMAXPROCS(0), maxThreads)
-	pieces := 2*threads + 2 // one in work and one ahead for each, one being filled, one being written
+	pieces := threads + 2 // one in work for each, one ahead, and one being filled
 	p := &packer{in: make(chan piece, pieces), free: make(chan []byte, pieces), buf: make([]byte, 0, pieceSize)}
 	for range pieces - 1 {
 		p.free <- make([]byte, 0, pieceSize)
