@@ -28,7 +28,7 @@ func (v *Vault) describeAll(ctx context.Context, s site, vf *archive.VaultFile, 
 	if len(numbers) == 0 {
 		return nil
 	}
-	place, size, width := s.Store, atOnce, processors
+	place, size, width := s.Store, atOnce, store.Processors
 	if !s.near() {
 		size, width = farAtOnce, farWorkers
 	}

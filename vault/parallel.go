@@ -2,14 +2,9 @@ package vault
 
 import (
 	"context"
-	"runtime"
 	"sync"
 	"sync/atomic"
 )
-
-// processors is how many goroutines long work takes at once: as many as could
-// run when the process began. A screen that adds room for itself keeps it.
-var processors = runtime.GOMAXPROCS(0)
 
 // parallel calls do for 0 to n-1, on at most width goroutines, and gives the
 // first error. After an error, or once ctx has ended, no further call is

@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"io/fs"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -107,10 +106,6 @@ const manyFolders = 64
 // usualObjects are in an archive's folder: room for them is taken beforehand.
 const usualObjects = 8
 
-// processors is how many of them: as many as could run when the process
-// began. A screen that adds room for itself keeps it.
-var processors = runtime.GOMAXPROCS(0)
-
 // scanPieces scans entries piece by piece, whichever thread is free the next
 // one: a processor that others use too does not hold up the rest.
 func (d *Disk) scanPieces(ctx context.Context, fd int, entries []entry, prefix string, out *scanned) error {
@@ -119,7 +114,7 @@ func (d *Disk) scanPieces(ctx context.Context, fd int, entries []entry, prefix s
 	errs := make([]error, len(pieces))
 	var next atomic.Int64
 	var wg sync.WaitGroup
-	for range min(processors, len(pieces)) {
+	for range min(store.Processors, len(pieces)) {
 		wg.Go(func() {
 			for i := next.Add(1) - 1; i < int64(len(pieces)); i = next.Add(1) - 1 {
 				parts[i].objects = make([]store.Info, 0, usualObjects*len(pieces[i]))
