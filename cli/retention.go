@@ -44,7 +44,7 @@ func (p *program) retentionCmd() *cobra.Command {
 				return p.undoMark(ctx, s, undo)
 			}
 			plan, err := s.vault.PlanRetention(ctx, names)
-			if err == nil {
+			if err == nil && plan.Refused == "" { // else the place, and not the name, is the matter
 				err = knownTo(plan, names)
 			}
 			if err != nil {
@@ -60,7 +60,9 @@ func (p *program) retentionCmd() *cobra.Command {
 				return &fault.Error{Op: "retention", What: "retention is not confirmed", Why: fmt.Sprintf("it would mark or remove %d archives", plan.Confirm()), Left: "nothing was marked or removed",
 					Do: p.again(fmt.Sprintf("pgvault retention --apply --confirm %d", plan.Confirm())), Code: fault.Refused}
 			}
+			took := map[retention.Step]int{} // an undo meanwhile keeps what was to go
 			err = s.vault.ApplyRetention(ctx, plan, confirm, func(v vault.Verdict) {
+				took[v.Step]++
 				if !p.quiet {
 					fmt.Fprintln(p.stderr, stepLine(v))
 				}
@@ -69,7 +71,7 @@ func (p *program) retentionCmd() *cobra.Command {
 				err = p.printJSON(retentionReport{plan, plan.Confirm(), plan.Frees(), true})
 			}
 			if err == nil && !p.quiet {
-				fmt.Fprintf(p.stderr, "kept %d, marked %d, gone %d\n", len(plan.Verdicts)-plan.Count(retention.StepRemove), plan.Count(retention.StepMark), plan.Count(retention.StepRemove))
+				fmt.Fprintf(p.stderr, "kept %d, marked %d, gone %d\n", len(plan.Verdicts)-took[retention.StepRemove], took[retention.StepMark], took[retention.StepRemove])
 			}
 			return err
 		},
