@@ -104,7 +104,11 @@ func StartDump(ctx context.Context, s Settings, p Programs, o DumpOptions, stder
 	_, _ = unix.FcntlInt(w.Fd(), unix.F_SETPIPE_SZ, pipeSize)
 	cmd.Stdout = w
 	d.out = out
-	d.proc, d.lines, err = startTalking(ctx, cmd, stderr)
+	// The server wakes pg_dump for every few rows, on the processor that it
+	// runs on itself. A pg_dump that takes that one at once has it all day
+	// wait for the other; in turns both get more done, on two busy processors
+	// a tenth of the time.
+	d.proc, d.lines, err = startTalking(ctx, cmd, child.Options{Batch: true}, stderr)
 	w.Close()
 	if err != nil {
 		out.Close()
@@ -130,13 +134,13 @@ func inLargePieces(program string, args []string) *exec.Cmd {
 }
 
 // startTalking starts cmd and reads its standard error.
-func startTalking(ctx context.Context, cmd *exec.Cmd, f func(string)) (*child.Process, *child.Lines, error) {
+func startTalking(ctx context.Context, cmd *exec.Cmd, o child.Options, f func(string)) (*child.Process, *child.Lines, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return nil, nil, err
 	}
 	cmd.Stderr = w
-	p, err := child.Start(ctx, cmd, child.Options{})
+	p, err := child.Start(ctx, cmd, o)
 	w.Close()
 	if err != nil {
 		r.Close()

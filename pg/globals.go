@@ -84,7 +84,7 @@ func runDumpAll(ctx context.Context, s Settings, p Programs, args []string) ([]b
 	}
 	defer r.Close()
 	cmd.Stdout = w
-	proc, lines, err := startTalking(ctx, cmd, nil)
+	proc, lines, err := startTalking(ctx, cmd, child.Options{}, nil)
 	w.Close()
 	if err != nil {
 		return nil, nil, err

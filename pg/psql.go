@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"pgvault/fault"
+	"pgvault/pg/internal/child"
 )
 
 // restrictSince are the minor versions from which psql knows \restrict, which
@@ -100,7 +101,7 @@ func RunScript(ctx context.Context, s Settings, p Programs, database string, scr
 	}
 	defer null.Close()
 	cmd.Stdin, cmd.Stdout = r, null
-	proc, lines, err := startTalking(ctx, cmd, nil)
+	proc, lines, err := startTalking(ctx, cmd, child.Options{}, nil)
 	if err != nil {
 		w.Close()
 		return &fault.Error{Op: "import", What: "psql does not start", Why: err.Error(), Err: err, Left: "nothing was run", Do: "See that " + psql + " can be run."}

@@ -61,7 +61,7 @@ func RunRestore(ctx context.Context, s Settings, p Programs, o RestoreOptions, l
 		defer r.Close()
 		cmd.Stdin, feedTo = r, w
 	}
-	proc, lines, err := startTalking(ctx, cmd, line)
+	proc, lines, err := startTalking(ctx, cmd, child.Options{}, line)
 	if err != nil {
 		if feedTo != nil {
 			feedTo.Close()

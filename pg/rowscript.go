@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"pgvault/fault"
+	"pgvault/pg/internal/child"
 )
 
 // RowScript gives a dump's rows as pg_restore writes them into a script: a
@@ -36,7 +37,7 @@ func RowScript(ctx context.Context, p Programs, format string, stdin io.Reader, 
 		defer in.Close()
 		cmd.Stdin = in
 	}
-	proc, lines, err := startTalking(ctx, cmd, nil)
+	proc, lines, err := startTalking(ctx, cmd, child.Options{}, nil)
 	w.Close()
 	if err != nil {
 		if feedTo != nil {

@@ -58,7 +58,7 @@ const hourly = "*-*-* *:00:00"
 
 // Service is the text of the service unit of backups.
 func (p Plan) Service() string {
-	return p.service("back up what is due", p.backup(), p.Credentials, p.Restores, "Nice=5\nIOSchedulingClass=best-effort\nIOSchedulingPriority=6")
+	return p.service("back up what is due", p.backup(), p.Credentials, p.Restores, "Nice=5\nCPUSchedulingPolicy=batch\nIOSchedulingClass=best-effort\nIOSchedulingPriority=6")
 }
 
 // AllCredentials names those of the places and of the drill.

@@ -26,6 +26,9 @@ type Options struct {
 	// Low has the child, and all that it starts, give way to others. A ctx
 	// of AtLowPriority says the same.
 	Low bool
+	// Batch has the child wait for its turn when it wakes, and not take the
+	// processor from whoever has it just then.
+	Batch bool
 }
 
 // Process is a started child. It is always reaped, also when nobody waits.
@@ -71,8 +74,12 @@ func Start(ctx context.Context, cmd *exec.Cmd, o Options) (*Process, error) {
 func (p *Process) live(started chan<- error) {
 	runtime.LockOSThread()
 	if p.o.Low {
-		giveWay() // the thread cannot go back to what it was: it stays locked, and ends with this goroutine
-	} else {
+		giveWay()
+	}
+	if p.o.Batch {
+		waitForTurns()
+	}
+	if !p.o.Low && !p.o.Batch { // else the thread does not go back to what it was: it stays locked, and ends with this goroutine
 		defer runtime.UnlockOSThread()
 	}
 	err := p.cmd.Start()
