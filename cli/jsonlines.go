@@ -37,9 +37,10 @@ func (p *program) printJSON(v any) error {
 	return writeJSON(p.stdout, v, "  ")
 }
 
-// printJSONArray prints what printJSON prints of the list, some elements at a
-// time and on all processors: ten thousand archives in one piece would be
-// copied again and again as their text grows.
+// printJSONArray prints a list, an element a line: some elements at a time and
+// on all processors, for ten thousand archives in one piece would be copied
+// again and again as their text grows, and take most of a listing's time to be
+// indented.
 func printJSONArray[T any](p *program, list []T) error {
 	if len(list) == 0 {
 		return p.printJSON([]T{})
@@ -52,7 +53,7 @@ func printJSONArray[T any](p *program, list []T) error {
 	used := sync.Pool{New: func() any { return new(bytes.Buffer) }}
 	go func() {
 		defer close(order)
-		next := "[\n  "
+		next := "[\n"
 		for some := range slices.Chunk(list, 256) {
 			before, t := next, make(chan text, 1)
 			next = jsonBetween
@@ -79,13 +80,12 @@ func printJSONArray[T any](p *program, list []T) error {
 }
 
 // jsonBetween stands between two elements of an array.
-const jsonBetween = ",\n  "
+const jsonBetween = ",\n"
 
 // jsonElements writes elements of an array, with before in front of the first.
 func jsonElements[T any](b *bytes.Buffer, before string, list []T) error {
 	enc := json.NewEncoder(b)
 	enc.SetEscapeHTML(false)
-	enc.SetIndent("  ", "  ")
 	for i := range list {
 		b.WriteString(before)
 		if err := enc.Encode(&list[i]); err != nil {

@@ -105,7 +105,8 @@ func TestCloseLines(t *testing.T) {
 	}
 }
 
-// TestJSONArray: some elements at a time or all at once, the text is the same.
+// TestJSONArray: an element a line, and some elements at a time or all at
+// once, the list is the same.
 func TestJSONArray(t *testing.T) {
 	type item struct {
 		Name string         `json:"name"`
@@ -124,11 +125,15 @@ func TestJSONArray(t *testing.T) {
 		if list == nil {
 			list = []item{}
 		}
-		if err := writeJSON(&whole, list, "  "); err != nil {
+		if err := writeJSON(&whole, list, ""); err != nil {
 			t.Fatal(err)
 		}
-		if pieces.String() != whole.String() {
-			t.Errorf("%q\nwant %q", pieces.String(), whole.String())
+		lines := strings.Split(pieces.String(), "\n")
+		if n := len(list); n > 0 && len(lines) != n+3 {
+			t.Errorf("%d lines for %d elements", len(lines), n)
+		}
+		if got := strings.Join(lines, "") + "\n"; got != whole.String() {
+			t.Errorf("%q\nwant %q", got, whole.String())
 		}
 	}
 }

@@ -71,7 +71,7 @@ func TestSystemMode(t *testing.T) {
 	}
 	run(&syscall.Credential{Uid: owner, Gid: group}, 0, id, "list")
 	looker := &syscall.Credential{Uid: member, Gid: 65534, Groups: []uint32{group}}
-	run(looker, 0, `"state": "good"`, "list", "--json")
+	run(looker, 0, `"state":"good"`, "list", "--json")
 	run(looker, 13, "You are uid 54323; the vault belongs to uid 54321", "pin", id)
 	run(looker, 13, "the vault belongs to uid 54321", "delete", id, "--confirm", id)
 	run(&syscall.Credential{Uid: member, Gid: 65534}, 64, "cannot be read", "list")

@@ -70,7 +70,7 @@ func (d *Disk) scan(ctx context.Context, prefix string) (*scanned, error) {
 // entry is one name in a folder, with what is needed of its stat(2).
 type entry struct {
 	name             string // for folders with a slash at the end, so that names sort as whole names do
-	kind             uint32 // S_IFREG, S_IFDIR, …
+	kind             uint32 // S_IFREG, S_IFDIR, …; nothing more is known of a folder
 	size             int64
 	inode            uint64
 	written, changed int64 // mtime and ctime, ns since 1970
@@ -175,51 +175,6 @@ func (d *Disk) scanBelow(ctx context.Context, fd int, base, prefix string, out *
 	}
 	defer unix.Close(next)
 	return d.scanFolder(ctx, next, prefix, out)
-}
-
-// direntBuffers are for reading folders: one of many folders takes too much
-// from the heap.
-var direntBuffers = sync.Pool{New: func() any { return new([8 << 10]byte) }}
-
-// readFolder reads the names in a folder that was just opened, and looks at
-// each, sorted so that a walk gives whole names in bytewise order. prefix is
-// for errors.
-func readFolder(fd int, prefix string) ([]entry, error) {
-	room := direntBuffers.Get().(*[8 << 10]byte)
-	defer direntBuffers.Put(room)
-	buf := room[:]
-	var names []string
-	for {
-		n, err := unix.ReadDirent(fd, buf)
-		if errors.Is(err, syscall.EINTR) {
-			continue
-		}
-		if err != nil {
-			return nil, &fs.PathError{Op: "readdirent", Path: prefix, Err: err}
-		}
-		if n <= 0 {
-			break
-		}
-		_, _, names = unix.ParseDirent(buf[:n], -1, names)
-	}
-	out := make([]entry, 0, len(names))
-	var st unix.Stat_t
-	for _, n := range names {
-		err := unix.Fstatat(fd, n, &st, unix.AT_SYMLINK_NOFOLLOW)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // removed while we looked
-		}
-		if err != nil {
-			return nil, &fs.PathError{Op: "fstatat", Path: prefix + n, Err: err}
-		}
-		e := entry{name: n, kind: st.Mode & unix.S_IFMT, size: st.Size, inode: st.Ino, written: st.Mtim.Nano(), changed: st.Ctim.Nano()}
-		if e.kind == unix.S_IFDIR {
-			e.name += "/"
-		}
-		out = append(out, e)
-	}
-	slices.SortFunc(out, func(a, b entry) int { return strings.Compare(a.name, b.name) })
-	return out, nil
 }
 
 // settled is how long ago a file must have changed before it has a stamp. A
