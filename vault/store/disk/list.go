@@ -93,15 +93,15 @@ func (d *Disk) scanFolder(ctx context.Context, fd int, prefix string, out *scann
 			folders++
 		}
 	}
-	if folders < manyFolders {
+	if folders < 2 {
 		return d.scanEntries(ctx, fd, entries, prefix, out)
 	}
 	return d.scanPieces(ctx, fd, entries, prefix, out)
 }
 
-// manyFolders is from how many folders on a listing asks for them from
-// several threads: each waits for the kernel.
-const manyFolders = 64
+// pieceOf is how many of a folder's entries a thread takes at once, where they
+// are many. Of few each is one of the databases, with many folders of its own.
+const pieceOf = 32
 
 // usualObjects are in an archive's folder: room for them is taken beforehand.
 const usualObjects = 8
@@ -109,7 +109,11 @@ const usualObjects = 8
 // scanPieces scans entries piece by piece, whichever thread is free the next
 // one: a processor that others use too does not hold up the rest.
 func (d *Disk) scanPieces(ctx context.Context, fd int, entries []entry, prefix string, out *scanned) error {
-	pieces := slices.Collect(slices.Chunk(entries, manyFolders/2))
+	size := pieceOf
+	if len(entries) < 2*pieceOf {
+		size = 1
+	}
+	pieces := slices.Collect(slices.Chunk(entries, size))
 	parts := make([]scanned, len(pieces))
 	errs := make([]error, len(pieces))
 	var next atomic.Int64
