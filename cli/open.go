@@ -2,10 +2,13 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"os"
+	"time"
 
 	"pgvault/config"
 	"pgvault/fault"
+	"pgvault/safetext"
 	"pgvault/setup"
 	"pgvault/vault"
 )
@@ -54,8 +57,13 @@ func (p *program) open() (*session, error) {
 	if p.vaultName != "" {
 		conf.Vault.Name = p.vaultName
 	}
-	v := vault.New(p.vaultConfig(conf))
-	return &session{conf: conf, vault: v}, nil
+	c := p.vaultConfig(conf)
+	if p.kind == "" && !p.onScreen && !p.quiet && isTerminal(p.stderr) { // a run and the screen tell what they wait for
+		c.Waits = func(place, address string, most time.Duration) {
+			fmt.Fprintf(p.stderr, "waiting for place %s, %s, for up to %s\n", safetext.Line(place), safetext.Line(address), most)
+		}
+	}
+	return &session{conf: conf, vault: vault.New(c)}, nil
 }
 
 func (p *program) vaultConfig(conf *config.Config) vault.Config {

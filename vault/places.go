@@ -78,6 +78,7 @@ const (
 	screenWait = 10 * time.Second
 	verbWait   = 5 * time.Minute
 	againWait  = 2 * time.Second
+	noticeWait = 3 * time.Second // then Config.Waits is told
 	forgetSlow = time.Minute
 )
 
@@ -137,6 +138,8 @@ func askUntil[T any](ctx context.Context, v *Vault, sites []site, wait time.Dura
 	}
 	late := time.NewTimer(limit + limit/4)
 	defer late.Stop()
+	long := time.NewTimer(v.noticeAfter())
+	defer long.Stop()
 	for len(waiting) > 0 {
 		select {
 		case a := <-answers:
@@ -148,6 +151,12 @@ func askUntil[T any](ctx context.Context, v *Vault, sites []site, wait time.Dura
 					out[i].err = errUnasked
 				}
 				return out
+			}
+		case <-long.C:
+			for i, s := range sites {
+				if waiting[i] != nil && v.c.Waits != nil {
+					v.c.Waits(s.Name, s.Store.String(), limit)
+				}
 			}
 		case <-late.C:
 			for i, done := range waiting {
@@ -176,6 +185,7 @@ type slowness struct {
 	at      map[int]<-chan struct{} // those that are still being asked: closed in the end
 	waiting time.Duration           // overrides screenWait and verbWait, for tests
 	soon    time.Duration           // overrides soonWait, for tests
+	notice  time.Duration           // overrides noticeWait, for tests
 	tell    time.Duration           // overrides tellEvery beside a backup, for tests
 }
 
@@ -191,6 +201,15 @@ func (v *Vault) patience(s site, wait time.Duration) time.Duration {
 		return min(wait, againWait)
 	}
 	return wait
+}
+
+func (v *Vault) noticeAfter() time.Duration {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.slow.notice > 0 {
+		return v.slow.notice
+	}
+	return noticeWait
 }
 
 func (v *Vault) answered(s site, err error) {

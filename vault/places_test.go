@@ -129,8 +129,10 @@ func TestPlaceThatIsDeaf(t *testing.T) {
 	w.bring("s3", "shop", id, nil)
 	d := &deaf{Store: s3, end: make(chan struct{})}
 	w.conf.Places[1].Store = d
+	var told []string
+	w.conf.Waits = func(place, address string, most time.Duration) { told = append(told, place) }
 	v := w.vault()
-	v.slow.waiting = 100 * time.Millisecond
+	v.slow.waiting, v.slow.notice = 100*time.Millisecond, 10*time.Millisecond
 	for range 3 {
 		l, err := v.Listing(t.Context(), true)
 		if err != nil || len(l.Archives) != 1 || states(l.Archives[0]) != "disk good, s3 unknown, nas missing" {
@@ -139,6 +141,9 @@ func TestPlaceThatIsDeaf(t *testing.T) {
 	}
 	if n := d.asked.Load(); n != 1 {
 		t.Errorf("asked %d times while it did not answer", n)
+	}
+	if !slices.Equal(told, []string{"s3"}) {
+		t.Errorf("told that these are waited for: %v", told)
 	}
 	close(d.end)
 	until(t, "it answers again", func() bool {

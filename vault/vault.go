@@ -49,6 +49,10 @@ type Config struct {
 	// nothing; nil: it is not known.
 	Starts func() string
 
+	// Waits is told of a place that lets a question wait, and of the longest
+	// that it is waited for; nil: nobody is.
+	Waits func(place, address string, most time.Duration)
+
 	Of         func(name string) Database  // what holds for one database
 	Select     func(all []string) []string // which of the server's databases to back up, and those configured by name
 	Configured []string                    // the names configured, for when the server does not answer
