@@ -32,24 +32,19 @@ const (
 // giveWay lowers the priority of the calling thread, which its children
 // inherit. Where a sandbox forbids it, they run as everything else does.
 func giveWay() {
-	if ownNice() < nice {
+	// The system call gives 20 - nice, so that no value is negative.
+	if now, err := unix.Getpriority(unix.PRIO_PROCESS, 0); err == nil && 20-now < nice {
 		_ = unix.Setpriority(unix.PRIO_PROCESS, 0, nice)
 	}
 	_, _, _ = unix.Syscall(unix.SYS_IOPRIO_SET, ioWhoProcess, 0, ioIdle)
 }
 
-// waitForTurns makes the calling thread one of the class SCHED_BATCH, sched(7),
-// which its children inherit. As giveWay, it is not known to fail but in a
-// sandbox.
+// waitForTurns makes the calling thread, where it is of the usual class, one
+// of SCHED_BATCH, sched(7), which its children inherit. As with giveWay, that
+// a sandbox forbids it is no error.
 func waitForTurns() {
-	_ = unix.SchedSetAttr(0, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_BATCH, Nice: ownNice()}, 0)
-}
-
-// ownNice is the calling thread's nice value.
-func ownNice() int32 {
-	now, err := unix.Getpriority(unix.PRIO_PROCESS, 0) // 20 - nice, so that no value is negative
-	if err != nil {
-		return 0
+	now, err := unix.SchedGetAttr(0, 0)
+	if err == nil && now.Policy == unix.SCHED_NORMAL {
+		_ = unix.SchedSetAttr(0, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_BATCH, Nice: now.Nice}, 0)
 	}
-	return int32(20 - now)
 }
