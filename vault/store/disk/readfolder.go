@@ -35,7 +35,9 @@ func readFolder(fd int, prefix string) ([]entry, error) {
 		if n <= 0 {
 			break
 		}
-		out = appendEntries(out, room[:n])
+		if out, err = appendEntries(out, room[:n]); err != nil {
+			return nil, &fs.PathError{Op: "readdirent", Path: prefix, Err: err}
+		}
 	}
 	seen := out[:0]
 	for _, e := range out {
@@ -59,13 +61,17 @@ func readFolder(fd int, prefix string) ([]entry, error) {
 
 // appendEntries appends what getdents64(2) has written to buf: for each name
 // the inode and an offset of 8 bytes each, the length of all in 2, the kind in
-// one, and the name to a zero byte.
-func appendEntries(out []entry, buf []byte) []entry {
+// one, and the name to a zero byte. What is not so is an error, and never a
+// listing that lacks the rest.
+func appendEntries(out []entry, buf []byte) ([]entry, error) {
 	const lengthAt, kindAt, nameAt = 16, 18, 19
-	for len(buf) > nameAt {
-		n := int(binary.NativeEndian.Uint16(buf[lengthAt:]))
+	for len(buf) > 0 {
+		n := 0
+		if len(buf) > nameAt {
+			n = int(binary.NativeEndian.Uint16(buf[lengthAt:]))
+		}
 		if n <= nameAt || n > len(buf) {
-			break // the kernel does not do that
+			return nil, errors.New("the names in the folder cannot be understood")
 		}
 		inode := binary.NativeEndian.Uint64(buf)
 		name, _, _ := bytes.Cut(buf[nameAt:n], []byte{0})
@@ -78,7 +84,7 @@ func appendEntries(out []entry, buf []byte) []entry {
 		}
 		buf = buf[n:]
 	}
-	return out
+	return out, nil
 }
 
 // look fills in what stat(2) tells of e, which lies in the folder open as
