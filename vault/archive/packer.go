@@ -7,8 +7,9 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/klauspost/compress/zstd"
 	"golang.org/x/sys/unix"
+
+	"pgvault/vault/archive/zstdfast"
 )
 
 // packer compresses pieces of a part, each to a zstd frame of its own, in
@@ -26,6 +27,7 @@ type packer struct {
 	threads sync.WaitGroup
 	err     atomic.Pointer[error] // the first; nothing is written after it
 	sent    bool                  // at least one piece
+	first   bool                  // the piece being filled comes after a cut
 	ended   bool                  // in is closed
 }
 
@@ -34,14 +36,15 @@ var errAborted = errors.New("the part was given up")
 
 // piece is what a thread is given: bytes, and the turns of writing.
 type piece struct {
-	data []byte
-	cut  bool            // cut is called when it has been written
-	turn <-chan struct{} // closed when the piece before it has been written
-	done chan<- struct{} // closed by whoever takes this piece
+	data  []byte
+	first bool            // the one before it ended with a cut
+	cut   bool            // cut is called when it has been written
+	turn  <-chan struct{} // closed when the piece before it has been written
+	done  chan<- struct{} // closed by whoever takes this piece
 }
 
 const (
-	pieceSize = 1 << 20
+	pieceSize = zstdfast.MaxFrame
 	// maxThreads is as many as keep up with the fastest pg_dump.
 	maxThreads = 4
 	// yieldNice is the threads' nice value: enough to stand back, not so
@@ -62,8 +65,9 @@ func newPacker(w io.Writer, cut func()) (*packer, error) {
 	first := make(chan struct{})
 	close(first)
 	p.last = first
+	choice := &choice{}
 	for range threads {
-		enc, err := newEncoder()
+		enc, err := newCompressor(choice)
 		if err != nil {
 			_ = p.Close()
 			return nil, err
@@ -73,15 +77,7 @@ func newPacker(w io.Writer, cut func()) (*packer, error) {
 	return p, nil
 }
 
-// newEncoder has the fastest level, but with entropy coding of literals that
-// did not match: hex of bytea then shrinks by half at hardly any cost. A
-// window of 1 MiB makes 5 % less of it and takes a tenth longer.
-func newEncoder() (*zstd.Encoder, error) {
-	return zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(256<<10),
-		zstd.WithAllLitEntropyCompression(true), zstd.WithEncoderConcurrency(1), zstd.WithZeroFrames(true))
-}
-
-func (p *packer) run(enc *zstd.Encoder, w io.Writer, cut func()) {
+func (p *packer) run(enc *compressor, w io.Writer, cut func()) {
 	runtime.LockOSThread() // never unlocked: the thread ends with its nice value
 	_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), yieldNice)
 	var frame []byte
@@ -89,7 +85,7 @@ func (p *packer) run(enc *zstd.Encoder, w io.Writer, cut func()) {
 		frame = frame[:0]
 		// A cut at the very end of a full piece has no bytes of its own.
 		if p.failed() == nil && (len(c.data) > 0 || !c.cut) {
-			frame = enc.EncodeAll(c.data, frame)
+			frame = enc.appendFrame(frame, c.data, c.first)
 		}
 		p.free <- c.data[:0]
 		<-c.turn
@@ -147,8 +143,8 @@ func (p *packer) Cut() error {
 // hand gives the filled buffer to a thread and takes an empty one.
 func (p *packer) hand(cut bool) {
 	done := make(chan struct{})
-	p.in <- piece{data: p.buf, cut: cut, turn: p.last, done: done}
-	p.last, p.sent = done, true
+	p.in <- piece{data: p.buf, first: p.first, cut: cut, turn: p.last, done: done}
+	p.last, p.sent, p.first = done, true, cut
 	p.buf = <-p.free
 }
 
