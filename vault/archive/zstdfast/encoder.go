@@ -8,7 +8,8 @@ import (
 )
 
 // MaxFrame is the most that one frame holds: a decoder keeps as much of it
-// in memory, since its window is the whole frame.
+// in memory, since its window is the whole frame. More would need more bits
+// for an offset than matcher.table and appendBits have room for.
 const MaxFrame = 1 << 20
 
 const (

@@ -3,6 +3,7 @@ package zstdfast_test
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os/exec"
 	"strings"
@@ -36,6 +37,12 @@ func inputs() map[string][]byte {
 		"sparse":       sparse(rng, 400_000),
 	}
 	copy(in["odd distance"][250_000:], in["odd distance"][:40_001])
+	// All that does not come again is one byte.
+	patched := noise(128<<10, 256)
+	in["literals of one byte"] = append(bytes.Clone(patched), patched...)
+	for i := len(patched) + 9000; i < 2*len(patched); i += 20 {
+		in["literals of one byte"][i] = 255
+	}
 	// Sizes at which a header of frame, block or literals becomes longer.
 	for _, n := range []int{0, 15, 16, 17, 31, 32, 63, 64, 255, 256, 1023, 1024, 4095, 4096, 16383, 16384, 65791, 65792, 128<<10 - 1, 128 << 10, 128<<10 + 1, 256<<10 + 5} {
 		in[fmt.Sprint(n, " of noise")] = noise(n, 256)
@@ -108,6 +115,24 @@ func TestFramesAreRead(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	for range 400 {
 		check(t, d, e, sparse(rng, rng.IntN(200_000)))
+	}
+}
+
+// A stream of frames, read as an archive is.
+func TestStreamOfFramesIsRead(t *testing.T) {
+	var frames, want []byte
+	e := zstdfast.New()
+	for _, in := range inputs() {
+		frames, want = e.Append(frames, in), append(want, in...)
+	}
+	d, err := zstd.NewReader(bytes.NewReader(frames), zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(8<<20), zstd.WithDecoderLowmem(true))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	out, err := io.ReadAll(d)
+	if err != nil || !bytes.Equal(out, want) {
+		t.Fatalf("%v, equal: %v", err, bytes.Equal(out, want))
 	}
 }
 

@@ -59,7 +59,7 @@ func appendCompressed(dst []byte, n, size int) []byte {
 	case n < 1<<14:
 		format, width = 2, 14
 	}
-	h := uint64(literalsCompressed | format<<2 | n<<4 | size<<(4+width))
+	h := uint64(literalsCompressed|format<<2) | uint64(n)<<4 | uint64(size)<<(4+width)
 	for range (4 + 2*width + 7) / 8 {
 		dst = append(dst, byte(h))
 		h >>= 8

@@ -14,7 +14,7 @@ const (
 )
 
 // maxLog bounds the tables' accuracy. A decoder takes 9, 8 and 9 at most
-// (3.1.1.3.2.1); smaller ones are made faster.
+// (3.1.1.3.2.1), but appendBits counts on 8.
 var maxLog = [3]uint{literalsCode: 8, offsetCode: 8, matchCode: 8}
 
 // Lengths by code (3.1.1.3.2.1.1): each code has a first value and a number
@@ -110,8 +110,10 @@ func (e *Encoder) appendBits(dst []byte) []byte {
 	out := dst[begin:cap(dst)]
 	last := &sequences[len(sequences)-1]
 	lls, ofs, mls := ll.first(last.ll), of.first(last.of), ml.first(last.ml)
-	// acc has n bits that are not written yet. The writer is not a type of
-	// its own: its fields would not stay in registers.
+	// acc has n bits that are not written yet, never all 64: 7 that were left
+	// over, 8 of each state and 31 of both lengths, which are in one block;
+	// then 44 and 19 of an offset. The writer is not a type of its own: its
+	// fields would not stay in registers.
 	var acc uint64
 	var n uint32
 	at := 0
@@ -140,7 +142,7 @@ func (e *Encoder) appendBits(dst []byte) []byte {
 		n += uint32(literalsBits[q.ll%maxSymbols])
 		acc |= uint64(q.match-matchFirst[q.ml%maxSymbols]) << (n & 63)
 		n += uint32(matchBits[q.ml%maxSymbols])
-		if n > 64-20 { // an offset has 20 at most
+		if n > 44 {
 			binary.LittleEndian.PutUint64(out[at:], acc)
 			at += int(n >> 3)
 			acc >>= n &^ 7 & 63
