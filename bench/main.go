@@ -30,6 +30,7 @@ type bench struct {
 	runs       int
 	baseOnly   bool
 	screenOnly bool
+	mainOnly   bool
 	copyOnly   bool
 	copySize   int64
 	more       []string // of the environment
@@ -46,6 +47,7 @@ func main() {
 	flag.IntVar(&b.runs, "runs", 5, "runs of every case")
 	flag.BoolVar(&b.baseOnly, "base-only", false, "measure only what is not pgvault")
 	flag.BoolVar(&b.screenOnly, "screen-only", false, "measure only listing and screen")
+	flag.BoolVar(&b.mainOnly, "main-only", false, "measure only backup and restore")
 	flag.BoolVar(&b.copyOnly, "copy-only", false, "measure only copies to servers; needs no cluster")
 	copySize := flag.String("copy-size", "1.2GB", "size of the archive that is copied, about")
 	plan := flag.Int("plan-archives", 0, "only plan retention for so many archives, and tell time and memory as JSON")
@@ -120,12 +122,12 @@ func (b *bench) run(ctx context.Context, dir, bin string, prepare, big bool) (er
 			return err
 		}
 	}
-	if !b.baseOnly {
+	if !b.baseOnly && !b.mainOnly {
 		if r.screen, err = b.measureScreen(ctx); err != nil {
 			return err
 		}
 	}
-	if !b.baseOnly && !b.screenOnly {
+	if !b.baseOnly && !b.screenOnly && !b.mainOnly {
 		if r.copies, err = b.measureCopies(ctx, b.copySize); err != nil {
 			return err
 		}
