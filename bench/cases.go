@@ -23,7 +23,6 @@ type results struct {
 func (b *bench) measure(ctx context.Context) (*results, error) {
 	r := &results{}
 	var err error
-	// The two counts also bring the database into the page cache.
 	if r.dumpBytes, err = b.c.dumpSize(ctx, "-Fc", "-Z0"); err != nil {
 		return nil, err
 	}
@@ -67,6 +66,9 @@ func (b *bench) dumpRound(ctx context.Context, r *results) error {
 		{&r.pipe, "pg_dump -Fc -Z0 | zstd -q -1 -T0 | " + to + " > " + b.path("out", "pipe.age")},
 		{&r.gzip, "pg_dump -Fc | " + to + " > " + b.path("out", "gzip.age")},
 	} {
+		if err := b.c.warm(); err != nil {
+			return err
+		}
 		x, err := b.shell(ctx, c.line)
 		if err != nil {
 			return err
@@ -80,6 +82,9 @@ func (b *bench) dumpRound(ctx context.Context, r *results) error {
 		s     *series
 		check bool
 	}{{&r.backup, false}, {&r.checked, true}} {
+		if err := b.c.warm(); err != nil {
+			return err
+		}
 		x, err := b.pgvault(ctx, "backup", database, "--json", "-c", b.config(c.check))
 		if err != nil {
 			return err

@@ -11,7 +11,7 @@ import (
 const (
 	// trialEvery is after how many pieces it is tried again which encoder
 	// suits the data, besides at the first of each table.
-	trialEvery = 64
+	trialEvery = 256
 	// leastTrial is the smallest piece that tells.
 	leastTrial = pieceSize / 4
 )

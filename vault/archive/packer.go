@@ -10,15 +10,17 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pgvault/vault/archive/zstdfast"
+	"pgvault/vault/store"
 )
 
 // packer compresses pieces of a part, each to a zstd frame of its own, in
 // several threads, and writes the frames in the order of the pieces. The
 // threads yield the processor to whoever else wants it: on a busy host that
 // is the database server and pg_dump, and a dump that waits for them is
-// slower than one that waits for this. A piece is large, so that the threads
-// wake each other seldom and a frame that knows nothing of the one before it
-// is hardly larger for that.
+// slower than one that waits for this. There is a thread more than processors:
+// the kernel leaves two of them on one for milliseconds while another idles.
+// A piece is large, so that the threads wake each other seldom and a frame
+// that knows nothing of the one before it is hardly larger for that.
 type packer struct {
 	in      chan piece
 	free    chan []byte
@@ -29,6 +31,8 @@ type packer struct {
 	sent    bool                  // at least one piece
 	first   bool                  // the piece being filled comes after a cut
 	ended   bool                  // in is closed
+
+	giveBack func() // the room that the threads had
 }
 
 // errAborted stops the threads of a part that is given up.
@@ -56,9 +60,9 @@ const (
 // written before a Cut has gone to w: by turns from several threads, never
 // two at once.
 func newPacker(w io.Writer, cut func()) (*packer, error) {
-	threads := min(runtime.GOMAXPROCS(0), maxThreads)
+	threads := min(store.Processors+1, maxThreads)
 	pieces := threads + 2 // one in work for each, one ahead, and one being filled
-	p := &packer{in: make(chan piece, pieces), free: make(chan []byte, pieces), buf: make([]byte, 0, pieceSize)}
+	p := &packer{giveBack: addRoom(threads), in: make(chan piece, pieces), free: make(chan []byte, pieces), buf: make([]byte, 0, pieceSize)}
 	for range pieces - 1 {
 		p.free <- make([]byte, 0, pieceSize)
 	}
@@ -75,6 +79,23 @@ func newPacker(w io.Writer, cut func()) (*packer, error) {
 		p.threads.Go(func() { p.run(enc, w, cut) })
 	}
 	return p, nil
+}
+
+// room guards the number of goroutines that Go lets run at once.
+var room sync.Mutex
+
+// addRoom lets n goroutines more run, until giveBack is called for the first
+// time: else the threads, which compute without a pause, would have those wait
+// that read and digest what comes, although the kernel would let these go
+// first.
+func addRoom(n int) (giveBack func()) {
+	add := func(n int) {
+		room.Lock()
+		defer room.Unlock()
+		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + n)
+	}
+	add(n)
+	return sync.OnceFunc(func() { add(-n) })
 }
 
 func (p *packer) run(enc *compressor, w io.Writer, cut func()) {
@@ -159,6 +180,7 @@ func (p *packer) Close() error {
 		close(p.in)
 	}
 	p.threads.Wait()
+	p.giveBack()
 	return p.failed()
 }
 

@@ -3,19 +3,23 @@ package archive
 import (
 	"bytes"
 	"errors"
+	"io"
 	"math/rand/v2"
 	"runtime"
 	"testing"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
+
+	"pgvault/vault/store"
 )
 
 // manyThreads lets the packer have all its threads, however small the machine.
 func manyThreads(t *testing.T) {
 	t.Helper()
-	old := runtime.GOMAXPROCS(maxThreads)
-	t.Cleanup(func() { runtime.GOMAXPROCS(old) })
+	old := store.Processors
+	store.Processors = maxThreads
+	t.Cleanup(func() { store.Processors = old })
 }
 
 // words are compressible bytes that differ from place to place.
@@ -168,5 +172,30 @@ func TestPackerAborted(t *testing.T) {
 	}
 	if _, err := p.Write([]byte("more")); !errors.Is(err, errAborted) {
 		t.Fatalf("Write after Abort: %v", err)
+	}
+}
+
+func TestPackersGiveTheirRoomBack(t *testing.T) {
+	before := runtime.GOMAXPROCS(0)
+	one, err := newPacker(io.Discard, func() {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	two, err := newPacker(io.Discard, func() {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if now, want := runtime.GOMAXPROCS(0), before+2*min(store.Processors+1, maxThreads); now != want {
+		t.Errorf("two packers run: room for %d goroutines, want %d", now, want)
+	}
+	two.Abort()
+	if err := one.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := one.Close(); err != nil {
+		t.Error(err)
+	}
+	if now := runtime.GOMAXPROCS(0); now != before {
+		t.Errorf("room for %d goroutines is left, was %d", now, before)
 	}
 }

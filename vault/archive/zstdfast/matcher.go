@@ -63,7 +63,7 @@ func (m *matcher) find(src []byte, begin, end int) {
 		if from < 0 {
 			break
 		}
-		length := leastRecent + same(src[at+leastRecent:], src[from+leastRecent:])
+		length := leastRecent + same(src, at+leastRecent, from+leastRecent)
 		for at > next && from > 0 && src[at-1] == src[from-1] {
 			at, from, length = at-1, from-1, length+1
 		}
@@ -74,7 +74,9 @@ func (m *matcher) find(src []byte, begin, end int) {
 		} else {
 			literals = append(literals, b[:n]...)
 		}
-		sequences = append(sequences, sequence{literals: uint32(n), match: uint32(length), offset: m.write(uint32(at-from), n == 0)})
+		sequences = append(sequences, sequence{})
+		q := &sequences[len(sequences)-1] // set by its fields: a whole one would pass through memory
+		q.literals, q.match, q.offset = uint32(n), uint32(length), m.write(uint32(at-from), n == 0)
 		next = at + length
 		s = next
 	}
@@ -131,19 +133,19 @@ func (m *matcher) write(offset uint32, none bool) uint32 {
 	}
 }
 
-// same counts the bytes at the beginning that are equal in both.
-func same(a, b []byte) int {
+// same counts the bytes that are equal from a and from b on, b before a.
+func same(src []byte, a, b int) int {
 	n := 0
-	for len(a)-n >= 8 && len(b)-n >= 8 {
-		if d := load(a, n) ^ load(b, n); d != 0 {
+	for a+n+8 <= len(src) {
+		if d := load(src, a+n) ^ load(src, b+n); d != 0 {
 			return n + bits.TrailingZeros64(d)>>3
 		}
 		n += 8
 	}
-	for n < len(a) && a[n] == b[n] {
+	for a+n < len(src) && src[a+n] == src[b+n] {
 		n++
 	}
 	return n
 }
 
-func load(b []byte, i int) uint64 { return binary.LittleEndian.Uint64(b[i:]) }
+func load(b []byte, i int) uint64 { return binary.LittleEndian.Uint64(b[i : i+8 : i+8]) }

@@ -112,8 +112,9 @@ func (e *Encoder) appendBits(dst []byte) []byte {
 	lls, ofs, mls := ll.first(last.ll), of.first(last.of), ml.first(last.ml)
 	// acc has n bits that are not written yet, never all 64: 7 that were left
 	// over, 8 of each state and 31 of both lengths, which are in one block;
-	// then 44 and 19 of an offset. The writer is not a type of its own: its
-	// fields would not stay in registers.
+	// then 7 and 19 of an offset. Writing twice takes less time than seeing
+	// whether once would do. The writer is not a type of its own: its fields
+	// would not stay in registers.
 	var acc uint64
 	var n uint32
 	at := 0
@@ -142,15 +143,13 @@ func (e *Encoder) appendBits(dst []byte) []byte {
 		n += uint32(literalsBits[q.ll%maxSymbols])
 		acc |= uint64(q.match-matchFirst[q.ml%maxSymbols]) << (n & 63)
 		n += uint32(matchBits[q.ml%maxSymbols])
-		if n > 44 {
-			binary.LittleEndian.PutUint64(out[at:], acc)
-			at += int(n >> 3)
-			acc >>= n &^ 7 & 63
-			n &= 7
-		}
+		binary.LittleEndian.PutUint64(out[at:at+8:at+8], acc)
+		at += int(n >> 3)
+		acc >>= n &^ 7 & 63
+		n &= 7
 		acc |= uint64(q.offset-1<<(q.of&31)) << (n & 63)
 		n += uint32(q.of)
-		binary.LittleEndian.PutUint64(out[at:], acc)
+		binary.LittleEndian.PutUint64(out[at:at+8:at+8], acc)
 		at += int(n >> 3)
 		acc >>= n &^ 7 & 63
 		n &= 7
