@@ -3,6 +3,7 @@ package vault
 import (
 	"encoding/json"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -69,7 +70,8 @@ func TestRecoverJob(t *testing.T) {
 		t.Errorf("%d rows, %+v", rows, again.events[len(again.events)-1])
 	}
 	activity, _, err := v.Activity(t.Context(), 0)
-	if err != nil || activity[len(activity)-1].What != "the vault main" && activity[0].What != "the vault main" {
+	// Times are told to a millisecond, so it may come after the first restore of its own.
+	if err != nil || !slices.ContainsFunc(activity, func(a Activity) bool { return a.What == "the vault main" && a.Kind == string(KindRecover) }) {
 		t.Errorf("%+v, %v", activity, err)
 	}
 }
