@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"runtime"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -18,6 +17,7 @@ import (
 	"pgvault/fault"
 	"pgvault/guide"
 	"pgvault/setup"
+	"pgvault/vault/store"
 )
 
 // framesPerSecond bounds how often the terminal is written to. A key waits for
@@ -82,7 +82,7 @@ func Run(ctx context.Context, v Vault, o Options) error {
 		o.Host, _ = os.Hostname() // an unknown name leaves its place empty
 	}
 	o.idle, o.panicKey = idleSignal(), os.Getenv("PGVAULT_TEST_PANIC")
-	defer keepRoom()()
+	defer store.AddRoom(2)() // a key and the frame that answers it do not wait for a listing
 	defer quickStart()()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -116,16 +116,6 @@ func quickStart() (end func()) {
 	end = sync.OnceFunc(func() { debug.SetGCPercent(was) })
 	time.AfterFunc(time.Second, end)
 	return end
-}
-
-// keepRoom lets two goroutines more run than rooms take for long work, which
-// use as many as the process began with: a key and the frame that answers it
-// do not wait until a listing lets go of a processor, up to 10 ms a turn. end
-// takes that back.
-func keepRoom() (end func()) {
-	was := runtime.GOMAXPROCS(0)
-	runtime.GOMAXPROCS(was + 2)
-	return func() { runtime.GOMAXPROCS(was) }
 }
 
 // outcome turns what the program loop returned into an error that a person

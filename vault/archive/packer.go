@@ -32,7 +32,7 @@ type packer struct {
 	first   bool                  // the piece being filled comes after a cut
 	ended   bool                  // in is closed
 
-	giveBack func() // the room that the threads had
+	giveBack func() // the room of the threads: whoever reads and digests does not wait for them
 }
 
 // errAborted stops the threads of a part that is given up.
@@ -62,7 +62,7 @@ const (
 func newPacker(w io.Writer, cut func()) (*packer, error) {
 	threads := min(store.Processors+1, maxThreads)
 	pieces := threads + 2 // one in work for each, one ahead, and one being filled
-	p := &packer{giveBack: addRoom(threads), in: make(chan piece, pieces), free: make(chan []byte, pieces), buf: make([]byte, 0, pieceSize)}
+	p := &packer{giveBack: store.AddRoom(threads), in: make(chan piece, pieces), free: make(chan []byte, pieces), buf: make([]byte, 0, pieceSize)}
 	for range pieces - 1 {
 		p.free <- make([]byte, 0, pieceSize)
 	}
@@ -79,23 +79,6 @@ func newPacker(w io.Writer, cut func()) (*packer, error) {
 		p.threads.Go(func() { p.run(enc, w, cut) })
 	}
 	return p, nil
-}
-
-// room guards the number of goroutines that Go lets run at once.
-var room sync.Mutex
-
-// addRoom lets n goroutines more run, until giveBack is called for the first
-// time: else the threads, which compute without a pause, would have those wait
-// that read and digest what comes, although the kernel would let these go
-// first.
-func addRoom(n int) (giveBack func()) {
-	add := func(n int) {
-		room.Lock()
-		defer room.Unlock()
-		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + n)
-	}
-	add(n)
-	return sync.OnceFunc(func() { add(-n) })
 }
 
 func (p *packer) run(enc *compressor, w io.Writer, cut func()) {
