@@ -61,7 +61,7 @@ func TestCopyOutEndsInAnError(t *testing.T) {
 		t.Fatal(err)
 	}
 	var ended int
-	err = connectTo(t, "").QueryRow(t.Context(), "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = 'src'").Scan(&ended)
+	err = connectTo(t, "").QueryRow(t.Context(), "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = 'src' AND query LIKE 'COPY%big%' AND state = 'active'").Scan(&ended)
 	if err != nil || ended != 1 {
 		t.Fatal(ended, err)
 	}
