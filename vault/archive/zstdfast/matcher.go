@@ -9,11 +9,10 @@ const (
 	tableBits = 15
 	tagMask   = 1<<12 - 1
 	hashPrime = 0x9E3779B185EBCA87 // 2^64 divided by the golden ratio
-	// leastRecent is the shortest match that is taken where it costs no
-	// offset. Others have eight bytes at least: a shorter one saves few, and
-	// costs some 30 bits and the time of the Huffman codes of a hundred
-	// literals.
-	leastRecent = 4
+	// minMatch is the shortest match that is taken, also where its offset
+	// costs nothing: a shorter one saves few bytes, and costs some 30 bits and
+	// the time of the Huffman codes of a hundred literals.
+	minMatch = 8
 	// tail is left to the literals at the end of a block, so that eight
 	// bytes can be read from any position that is looked at.
 	tail = 16
@@ -55,7 +54,7 @@ func (m *matcher) find(src []byte, begin, end int) {
 		var at, from int
 		// Where rows are alike, a match ends at a byte that differs and goes
 		// on behind it.
-		if r := int(m.recent[0]); s+1 < end-tail && r <= s && uint32(load(src, s+1)) == uint32(load(src, s+1-r)) {
+		if r := int(m.recent[0]); s+1 < end-tail && r <= s && load(src, s+1) == load(src, s+1-r) {
 			at, from = s+1, s+1-r
 		} else {
 			at, from = m.search(src, s, next, end-tail)
@@ -63,10 +62,9 @@ func (m *matcher) find(src []byte, begin, end int) {
 		if from < 0 {
 			break
 		}
-		length := leastRecent + same(src, at+leastRecent, from+leastRecent)
-		for at > next && from > 0 && src[at-1] == src[from-1] {
-			at, from, length = at-1, from-1, length+1
-		}
+		length := minMatch + same(src, at+minMatch, from+minMatch)
+		before := sameBefore(src, at, from, at-next)
+		at, from, length = at-before, from-before, length+before
 		n, b := at-next, src[next:]
 		if l := len(literals); n <= 16 && l+16 <= cap(literals) {
 			copy(literals[l:l+16], b[:16]) // faster than a copy of n
@@ -133,16 +131,38 @@ func (m *matcher) write(offset uint32, none bool) uint32 {
 	}
 }
 
-// same counts the bytes that are equal from a and from b on, b before a.
+// same counts the bytes that are equal from a and from b on, b before a. Most
+// matches end within 16 bytes more: these take one branch.
 func same(src []byte, a, b int) int {
 	n := 0
-	for a+n+8 <= len(src) {
-		if d := load(src, a+n) ^ load(src, b+n); d != 0 {
-			return n + bits.TrailingZeros64(d)>>3
+	for a+n+16 <= len(src) {
+		d, e := load(src, a+n)^load(src, b+n), load(src, a+n+8)^load(src, b+n+8)
+		if d|e != 0 {
+			k := bits.TrailingZeros64(d)
+			if d == 0 {
+				k = 64 + bits.TrailingZeros64(e)
+			}
+			return n + k>>3
 		}
-		n += 8
+		n += 16
 	}
 	for a+n < len(src) && src[a+n] == src[b+n] {
+		n++
+	}
+	return n
+}
+
+// sameBefore counts the bytes that are equal before a and before b, b before
+// a, up to most of them.
+func sameBefore(src []byte, a, b, most int) int {
+	n := 0
+	if b >= 8 {
+		n = min(bits.LeadingZeros64(load(src, a-8)^load(src, b-8))>>3, most)
+		if n < 8 {
+			return n
+		}
+	}
+	for most = min(most, b); n < most && src[a-n-1] == src[b-n-1]; {
 		n++
 	}
 	return n
