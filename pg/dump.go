@@ -20,7 +20,7 @@ import (
 type DumpOptions struct {
 	Database string // any name; it is never taken for a connection string
 	Snapshot string // Snapshot.ID; empty: pg_dump takes one of its own
-	// Encoding is the database's own (DatabaseInfo.Encoding). Given, the rows
+	// Encoding is the database's own (Snapshot.Encoding). Given, the rows
 	// have it whatever client_encoding the role or the database has set, so
 	// that digests do not depend on settings. Empty: the server decides.
 	Encoding string
@@ -197,7 +197,10 @@ func (d *Dump) Read(p []byte) (int, error) {
 			d.pause /= 2
 		}
 		d.taken = 0
-		time.Sleep(d.pause)
+		select {
+		case <-time.After(d.pause):
+		case <-d.proc.Done(): // nothing more will come
+		}
 	}
 	n, err := d.out.Read(p)
 	d.taken += n

@@ -83,8 +83,10 @@ func inspect(ctx context.Context, dir string) (Programs, bool) {
 	if real, err := filepath.EvalSymlinks(p.Dump); err != nil || filepath.Base(real) == "pg_wrapper" {
 		return p, false
 	}
-	v, ok := versionOf(ctx, p.Dump)
-	if r, rok := versionOf(ctx, p.Restore); !ok || !rok || r != v {
+	restore := make(chan string, 1)
+	go func() { restore <- versionOf(ctx, p.Restore) }()
+	v := versionOf(ctx, p.Dump)
+	if r := <-restore; v == "" || r != v {
 		return p, false
 	}
 	p.Version = v
@@ -101,18 +103,19 @@ func isProgram(path string) bool {
 	return err == nil && st.Mode().IsRegular() && st.Mode().Perm()&0o111 != 0
 }
 
-func versionOf(ctx context.Context, program string) (string, bool) {
+// versionOf is what a program says of itself, "" where it says nothing of the kind.
+func versionOf(ctx context.Context, program string) string {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, program, "--version").Output()
 	m := versionPattern.FindStringSubmatch(string(out))
-	if err != nil || m == nil {
-		return "", false
+	switch {
+	case err != nil || m == nil:
+		return ""
+	case m[2] == "":
+		return m[1] + m[3] // "18beta1"
 	}
-	if m[2] == "" {
-		return m[1] + m[3], true // "18beta1"
-	}
-	return m[1] + "." + m[2], true
+	return m[1] + "." + m[2]
 }
 
 // ForDump chooses the programs for a dump of a server: those of its own major

@@ -63,6 +63,12 @@ func OpenSnapshot(ctx context.Context, s Settings, database string) (*Snapshot, 
 	return snap, nil
 }
 
+// Major is the server's major version.
+func (s *Snapshot) Major() int { return major(s.conn) }
+
+// Encoding is the database's own.
+func (s *Snapshot) Encoding() string { return s.conn.PgConn().ParameterStatus("server_encoding") }
+
 // major is the server's major version, from what it said at connect.
 func major(conn *pgx.Conn) int {
 	n := 0

@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -40,6 +38,8 @@ type backup struct {
 	reserved int64 // our sequence number, 0: none yet
 	snapshot *pg.Snapshot
 	catalog  *pg.Catalog
+	pgDump   *pg.Dump // from the snapshot on
+	globals  savedGlobals
 	sealer   *archive.Sealer
 	manifest archive.Manifest
 	contents archive.Contents
@@ -198,66 +198,11 @@ func (b *backup) findBefore(ctx context.Context) error {
 	return nil
 }
 
-func (b *backup) openSnapshot(ctx context.Context) error {
-	all, searched, err := pg.FindPrograms(ctx, b.v.c.Server.BinDir)
-	if err != nil {
-		return err
-	}
-	if b.snapshot, err = pg.OpenSnapshot(ctx, b.server, b.source); err != nil {
-		return err
-	}
-	if b.catalog, err = b.snapshot.Catalog(ctx); err == nil {
-		b.programs, err = pg.ForDump(all, searched, b.catalog.Server.Major())
-	}
-	if err == nil {
-		err = b.refuseHiddenRows()
-	}
-	if err != nil {
-		b.snapshot.Close(context.WithoutCancel(ctx))
-		return err
-	}
-	if fixed := b.programs.Outdated(); fixed != "" {
-		b.info("pg_dump " + b.programs.Version + " has known flaws against a hostile server; " + fixed + " repairs them")
-	}
-	b.info(fmt.Sprintf("snapshot %s of PostgreSQL %s, pg_dump %s", b.snapshot.ID, b.catalog.Server.Version, b.programs.Version))
-	return nil
-}
-
-// refuseHiddenRows: what this role cannot see would silently be missing
-// from the archive, so it is an error, never a partial dump.
-func (b *backup) refuseHiddenRows() error {
-	c := b.catalog
-	if len(c.RowSecurity) > 0 {
-		return &fault.Error{What: "row-level security would hide rows of " + strings.Join(c.RowSecurity, ", "),
-			Why:  "role " + c.Server.User + " neither owns the table nor has BYPASSRLS",
-			Left: "nothing was dumped or written", Do: "ALTER ROLE " + pg.QuoteIdent(c.Server.User) + " BYPASSRLS, or dump with a role that has it", Code: fault.Refused}
-	}
-	if len(c.Unreadable) > 0 {
-		return &fault.Error{What: "role " + c.Server.User + " may not read " + strings.Join(firstFew(c.Unreadable, 5), ", "), Why: "it has no SELECT on them",
-			Left: "nothing was dumped or written", Do: "GRANT pg_read_all_data TO " + pg.QuoteIdent(c.Server.User), Code: fault.Refused}
-	}
-	if c.UnreadableLargeObjects > 0 {
-		return &fault.Error{What: fmt.Sprintf("%d large objects cannot be read", c.UnreadableLargeObjects),
-			Why:  "role " + c.Server.User + " has no SELECT on them; pg_read_all_data does not cover large objects",
-			Left: "nothing was dumped or written", Do: fmt.Sprintf("GRANT SELECT ON LARGE OBJECT %s TO ", joinOIDs(c.UnreadableSample)) + pg.QuoteIdent(c.Server.User) + ", or set lo_compat_privileges = on for the role", Code: fault.Refused}
-	}
-	return nil
-}
-
-// joinOIDs lists some large objects as GRANT takes them.
-func joinOIDs(oids []uint32) string {
-	var out []string
-	for _, o := range oids {
-		out = append(out, strconv.FormatUint(uint64(o), 10))
-	}
-	return strings.Join(out, ", ")
-}
-
 // seal writes globals and contents, then the signed manifest, last of all.
 func (b *backup) seal(ctx context.Context) error {
-	var parts []archive.Part
-	if g := b.v.c.Server.Globals; b.imported == nil && (g == nil || *g) { // a scratch server has no roles to tell of
-		p, err := b.globals(ctx)
+	parts := b.manifest.Parts
+	if b.globals.sql != nil {
+		p, err := b.small(ctx, archive.GlobalsPart, b.globals.sql)
 		if err != nil {
 			return err
 		}
@@ -277,8 +222,7 @@ func (b *backup) seal(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	main := b.manifest.Parts
-	b.manifest.Parts = append(append(main, parts...), p)
+	b.manifest.Parts = append(parts, p)
 	b.fillManifest()
 	if err := b.sealManifest(ctx); err != nil {
 		return err
@@ -302,21 +246,6 @@ func (b *backup) fillManifest() {
 	if b.imported != nil {
 		b.imported.mark(m)
 	}
-}
-
-func (b *backup) globals(ctx context.Context) (archive.Part, error) {
-	sql, warnings, err := pg.DumpGlobals(ctx, b.v.c.Server, b.programs)
-	if err != nil {
-		return archive.Part{}, err
-	}
-	for _, w := range warnings {
-		b.contents.Warnings = append(b.contents.Warnings, w)
-		b.warn(w)
-	}
-	if err := b.globalsAsData(ctx); err != nil {
-		return archive.Part{}, err
-	}
-	return b.small(ctx, archive.GlobalsPart, sql)
 }
 
 func (b *backup) small(ctx context.Context, name string, data []byte) (archive.Part, error) {

@@ -9,7 +9,6 @@ import (
 	"hash"
 
 	"pgvault/fault"
-	"pgvault/pg"
 	"pgvault/pg/dumpfile"
 	"pgvault/vault/archive"
 )
@@ -18,29 +17,33 @@ import (
 // The part is closed only after pg_dump has ended with status 0 and the
 // stream parsed to its end: age is never closed on half a dump.
 func (b *backup) dump(ctx context.Context) error {
-	d, err := pg.StartDump(ctx, b.server, b.programs, pg.DumpOptions{
-		Database: b.source, Snapshot: b.snapshot.ID, Encoding: b.catalog.Database.Encoding, ExcludeTableData: b.conf.ExcludeTableData,
-	}, nil)
-	if err != nil {
-		return err
-	}
+	d := b.pgDump
 	w, err := b.sealer.Part(ctx, archive.MainPart)
 	if err != nil {
 		d.Kill()
 		_ = d.Wait()
 		return err
 	}
+	reading, stop := context.WithCancel(ctx)
+	defer stop()
+	globals := b.besideDump(reading, d.Kill)
 	s := &dumpScan{tables: tables{run: b.run}, w: w, b: b, toc: sha256.New()}
 	s.expect(b.lastRun(), b.catalog)
 	scanErr := dumpfile.Scan(d, s)
 	if scanErr != nil {
 		d.Kill()
 	}
-	if err := dumpError(ctx, d.Wait(), scanErr, s.err); err != nil {
-		w.Abort()
-		return err
+	if err = dumpError(ctx, d.Wait(), scanErr, s.err); err == nil {
+		err = b.snapshot.Alive(ctx)
 	}
-	if err := b.snapshot.Alive(ctx); err != nil {
+	if err != nil {
+		stop()
+	}
+	g := <-globals
+	if g.err != nil && !errors.Is(g.err, context.Canceled) {
+		err = g.err // the dump was given up for it
+	}
+	if err != nil {
 		w.Abort()
 		return err
 	}
@@ -52,6 +55,7 @@ func (b *backup) dump(ctx context.Context) error {
 		b.contents.Warnings = append(b.contents.Warnings, line)
 		b.warn(line)
 	}
+	b.keepGlobals(g)
 	b.contents.Dump.Frames = w.Frames()
 	b.contents.Dump.Length = s.length
 	b.manifest.Parts = []archive.Part{part}

@@ -9,33 +9,6 @@ import (
 	"pgvault/pg"
 )
 
-// maxGlobals bounds what contents holds of roles and settings: beyond it
-// they are in their own part only, as text.
-const maxGlobals = 16 << 20
-
-// globalsAsData adds the server's roles and settings to contents, which are
-// encrypted.
-func (b *backup) globalsAsData(ctx context.Context) error {
-	conn, err := b.v.c.Server.Connect(ctx, b.o.Database)
-	if err != nil {
-		return err
-	}
-	defer conn.Close(context.WithoutCancel(ctx))
-	g, err := pg.ReadGlobals(ctx, conn)
-	if err != nil {
-		return err
-	}
-	src, err := g.Seal()
-	if err != nil || len(src) > maxGlobals {
-		if err == nil {
-			b.info("roles and settings are saved as text only: there is too much of them")
-		}
-		return err
-	}
-	b.contents.Globals = src
-	return nil
-}
-
 // checkRoles says what becomes of roles that the archive's objects refer to
 // and the server lacks.
 func (p *RestorePlan) checkRoles(ctx context.Context, conn *pg.Conn, major int, missing []pg.Role) error {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"pgvault/fault"
 	"pgvault/pg"
@@ -115,6 +116,30 @@ func TestDumpLies(t *testing.T) {
 	}
 }
 
+// TestGlobalsFail: the dump is given up as soon as roles and settings cannot
+// be read, and thrown away when that turns out after it.
+func TestGlobalsFail(t *testing.T) {
+	c := makeVictim(t, settings(), "victim")
+	for dump, all := range map[string]string{
+		`REAL "$@"; exec sleep 600`: "exit 1",
+		`exec REAL "$@"`:            "sleep 2; exit 1",
+	} {
+		w := newWorld(t)
+		w.conf.Server.BinDir = programFolder(t, dump)
+		script := "#!/bin/sh\necho 'pg_dumpall: error: oh dear' >&2\n" + all + "\n"
+		if err := os.WriteFile(filepath.Join(w.conf.Server.BinDir, "pg_dumpall"), []byte(script), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		begun := time.Now()
+		e := w.backup(BackupOptions{Database: "victim"}).failed(t, fault.Failed)
+		if !strings.Contains(e.What, "roles and settings") || !strings.Contains(e.Why, "oh dear") || time.Since(begun) > time.Minute {
+			t.Errorf("%s: %s: %s, after %v", dump, e.What, e.Why, time.Since(begun))
+		}
+		w.nothingMade(t, c, 0)
+		quiet(t)
+	}
+}
+
 // TestWarningsOfTheDump are kept with the archive.
 func TestWarningsOfTheDump(t *testing.T) {
 	create(t, "origin", "")
@@ -150,11 +175,8 @@ func TestServerStops(t *testing.T) {
 		w.nothingMade(t, can, 0)
 		again()
 	}
-	w.backupCtx(t.Context(), BackupOptions{Database: "victim"}, at(1, startOf(StageSeal), c.StopImmediate)).failed(t, fault.DBUnreachable)
-	w.nothingMade(t, can, 0)
-	again()
-	// Once the manifest is there the server is no longer needed.
-	w.backupCtx(t.Context(), BackupOptions{Database: "victim"}, at(1, startOf(StageReadBack), c.StopImmediate)).ok(t)
+	// Once the dump is there the server is no longer needed.
+	w.backupCtx(t.Context(), BackupOptions{Database: "victim"}, at(1, startOf(StageSeal), c.StopImmediate)).ok(t)
 	if s, err := w.vault().Status(t.Context()); err != nil || len(s) != 1 || s[0].Database != "victim" || s[0].State != "ok" {
 		t.Errorf("status while the server is down: %+v, %v", s, err)
 	}
