@@ -37,6 +37,7 @@ type matcher struct {
 	recent    [3]uint32 // offsets used last, as a decoder keeps them
 	literals  []byte
 	sequences []sequence
+	counts    [3][maxSymbols]uint32 // of the sequences' codes
 }
 
 func (m *matcher) reset() {
@@ -49,6 +50,7 @@ func (m *matcher) reset() {
 func (m *matcher) find(src []byte, begin, end int) {
 	src = src[:end]
 	literals, sequences := m.literals[:0], m.sequences[:0]
+	clear(m.counts[:])
 	next := begin // the first byte that no sequence covers yet
 	for s := max(begin, 1); ; {
 		var at, from int
@@ -63,8 +65,13 @@ func (m *matcher) find(src []byte, begin, end int) {
 			break
 		}
 		length := minMatch + same(src, at+minMatch, from+minMatch)
-		before := sameBefore(src, at, from, at-next)
-		at, from, length = at-before, from-before, length+before
+		if from >= 8 {
+			before := min(bits.LeadingZeros64(load(src, at-8)^load(src, from-8))>>3, at-next)
+			if before == 8 {
+				before += sameBefore(src, at-8, from-8, at-8-next)
+			}
+			at, from, length = at-before, from-before, length+before
+		}
 		n, b := at-next, src[next:]
 		if l := len(literals); n <= 16 && l+16 <= cap(literals) {
 			copy(literals[l:l+16], b[:16]) // faster than a copy of n
@@ -75,6 +82,12 @@ func (m *matcher) find(src []byte, begin, end int) {
 		sequences = append(sequences, sequence{})
 		q := &sequences[len(sequences)-1] // set by its fields: a whole one would pass through memory
 		q.literals, q.match, q.offset = uint32(n), uint32(length), m.write(uint32(at-from), n == 0)
+		// Here, where the processor waits for bytes that were seen long ago,
+		// the codes cost hardly any time.
+		q.encode()
+		m.counts[literalsCode][q.ll%maxSymbols]++
+		m.counts[offsetCode][q.of%maxSymbols]++
+		m.counts[matchCode][q.ml%maxSymbols]++
 		next = at + length
 		s = next
 	}
@@ -156,12 +169,6 @@ func same(src []byte, a, b int) int {
 // a, up to most of them.
 func sameBefore(src []byte, a, b, most int) int {
 	n := 0
-	if b >= 8 {
-		n = min(bits.LeadingZeros64(load(src, a-8)^load(src, b-8))>>3, most)
-		if n < 8 {
-			return n
-		}
-	}
 	for most = min(most, b); n < most && src[a-n-1] == src[b-n-1]; {
 		n++
 	}

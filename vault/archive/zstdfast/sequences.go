@@ -24,9 +24,21 @@ var (
 	matchBits    = [maxSymbols]uint8{32: 1, 1, 1, 1, 2, 2, 3, 3, 4, 4, 5, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}
 
 	literalsFirst, matchFirst = firsts(literalsBits, 36, 0), firsts(matchBits, 53, leastMatch)
-	shortLiterals             = codesBelow(literalsFirst[:36], 64, 0)
-	shortMatches              = codesBelow(matchFirst[:53], 128, leastMatch)
+	shortLiterals             = [64]uint8(codesBelow(literalsFirst[:36], 64, 0))
+	shortMatches              = [128]uint8(codesBelow(matchFirst[:53], 128, leastMatch))
 )
+
+// longLiterals and longMatch are the first codes to which bits are added.
+const longLiterals, longMatch = 16, 32
+
+// lowest has masks of the lowest bits: to load one takes less time than to
+// shift.
+var lowest = func() (masks [32]uint32) {
+	for n := range masks {
+		masks[n] = 1<<n - 1
+	}
+	return masks
+}()
 
 // leastMatch is the shortest match that the format can say.
 const leastMatch = 3
@@ -52,12 +64,12 @@ func codesBelow(values []uint32, n, first uint32) []uint8 {
 
 // encode sets the codes of a sequence.
 func (q *sequence) encode() {
-	if q.literals < 64 {
+	if q.literals < uint32(len(shortLiterals)) {
 		q.ll = shortLiterals[q.literals]
 	} else {
 		q.ll = uint8(bits.Len32(q.literals) + 18)
 	}
-	if m := q.match - leastMatch; m < 128 {
+	if m := q.match - leastMatch; m < uint32(len(shortMatches)) {
 		q.ml = shortMatches[m]
 	} else {
 		q.ml = uint8(bits.Len32(m) + 35)
@@ -68,7 +80,7 @@ func (q *sequence) encode() {
 // appendSequences writes the sequences section (3.1.1.3.2).
 func (e *Encoder) appendSequences(dst []byte) []byte {
 	sequences := e.matcher.sequences
-	n := len(sequences) // of five bytes at least: fewer than 0x7F00 in a block
+	n := len(sequences) // of eight bytes at least: fewer than 0x7F00 in a block
 	if n < 128 {
 		dst = append(dst, byte(n))
 	} else {
@@ -77,20 +89,10 @@ func (e *Encoder) appendSequences(dst []byte) []byte {
 	if n == 0 {
 		return dst
 	}
-	ll, of, ml := &e.codes[literalsCode], &e.codes[offsetCode], &e.codes[matchCode]
-	clear(ll.count[:])
-	clear(of.count[:])
-	clear(ml.count[:])
-	for i := range sequences {
-		q := &sequences[i]
-		q.encode()
-		ll.count[q.ll&(maxSymbols-1)]++
-		of.count[q.of&(maxSymbols-1)]++
-		ml.count[q.ml&(maxSymbols-1)]++
-	}
 	modes := len(dst)
 	dst = append(dst, 0)
 	for i := range e.codes {
+		e.codes[i].count = e.matcher.counts[i]
 		var mode byte
 		dst, mode = e.codes[i].prepare(dst, n, maxLog[i])
 		dst[modes] |= mode << (6 - 2*i)
@@ -111,10 +113,9 @@ func (e *Encoder) appendBits(dst []byte) []byte {
 	last := &sequences[len(sequences)-1]
 	lls, ofs, mls := ll.first(last.ll), of.first(last.of), ml.first(last.ml)
 	// acc has n bits that are not written yet, never all 64: 7 that were left
-	// over, 8 of each state and 31 of both lengths, which are in one block;
-	// then 7 and 19 of an offset. Writing twice takes less time than seeing
-	// whether once would do. The writer is not a type of its own: its fields
-	// would not stay in registers.
+	// over, 8 of each state, and 31 of both lengths, which are in one block.
+	// Most lengths have none: then 20 of an offset follow at once. The writer
+	// is not a type of its own: its fields would not stay in registers.
 	var acc uint64
 	var n uint32
 	at := 0
@@ -123,31 +124,33 @@ func (e *Encoder) appendBits(dst []byte) []byte {
 		if i < len(sequences)-1 {
 			t := &of.steps[q.of%maxSymbols]
 			k := (ofs + t.bits) >> 16 & 31
-			acc |= uint64(ofs&(1<<k-1)) << (n & 63)
+			acc |= uint64(ofs&lowest[k]) << (n & 63)
 			n += k
 			ofs = uint32(of.states[(int32(ofs>>k)+t.find)%maxTable])
 
 			t = &ml.steps[q.ml%maxSymbols]
 			k = (mls + t.bits) >> 16 & 31
-			acc |= uint64(mls&(1<<k-1)) << (n & 63)
+			acc |= uint64(mls&lowest[k]) << (n & 63)
 			n += k
 			mls = uint32(ml.states[(int32(mls>>k)+t.find)%maxTable])
 
 			t = &ll.steps[q.ll%maxSymbols]
 			k = (lls + t.bits) >> 16 & 31
-			acc |= uint64(lls&(1<<k-1)) << (n & 63)
+			acc |= uint64(lls&lowest[k]) << (n & 63)
 			n += k
 			lls = uint32(ll.states[(int32(lls>>k)+t.find)%maxTable])
 		}
-		acc |= uint64(q.literals-literalsFirst[q.ll%maxSymbols]) << (n & 63)
-		n += uint32(literalsBits[q.ll%maxSymbols])
-		acc |= uint64(q.match-matchFirst[q.ml%maxSymbols]) << (n & 63)
-		n += uint32(matchBits[q.ml%maxSymbols])
-		binary.LittleEndian.PutUint64(out[at:at+8:at+8], acc)
-		at += int(n >> 3)
-		acc >>= n &^ 7 & 63
-		n &= 7
-		acc |= uint64(q.offset-1<<(q.of&31)) << (n & 63)
+		if q.ll >= longLiterals || q.ml >= longMatch {
+			acc |= uint64(q.literals-literalsFirst[q.ll%maxSymbols]) << (n & 63)
+			n += uint32(literalsBits[q.ll%maxSymbols])
+			acc |= uint64(q.match-matchFirst[q.ml%maxSymbols]) << (n & 63)
+			n += uint32(matchBits[q.ml%maxSymbols])
+			binary.LittleEndian.PutUint64(out[at:at+8:at+8], acc)
+			at += int(n >> 3)
+			acc >>= n &^ 7 & 63
+			n &= 7
+		}
+		acc |= uint64(q.offset&lowest[q.of&31]) << (n & 63)
 		n += uint32(q.of)
 		binary.LittleEndian.PutUint64(out[at:at+8:at+8], acc)
 		at += int(n >> 3)
