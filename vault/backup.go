@@ -201,7 +201,7 @@ func (b *backup) findBefore(ctx context.Context) error {
 // seal writes globals and contents, then the signed manifest, last of all.
 func (b *backup) seal(ctx context.Context) error {
 	parts := b.manifest.Parts
-	if b.globals.sql != nil {
+	if b.globals.saved {
 		p, err := b.small(ctx, archive.GlobalsPart, b.globals.sql)
 		if err != nil {
 			return err

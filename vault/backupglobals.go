@@ -9,7 +9,8 @@ import (
 
 // savedGlobals is what belongs to no database: roles and settings.
 type savedGlobals struct {
-	sql      []byte          // nil: they are not saved
+	saved    bool // else the rest is empty
+	sql      []byte
 	data     json.RawMessage // the same for contents, nil where it is too much
 	warnings []string
 	err      error
@@ -29,7 +30,7 @@ func (b *backup) besideDump(ctx context.Context, failed func()) <-chan savedGlob
 		return out
 	}
 	go func() {
-		var g savedGlobals
+		g := savedGlobals{saved: true}
 		g.sql, g.warnings, g.err = pg.DumpGlobals(ctx, b.v.c.Server, b.programs)
 		if g.err == nil {
 			g.data, g.err = b.globalsAsData(ctx)
@@ -69,7 +70,7 @@ func (b *backup) keepGlobals(g savedGlobals) {
 		b.contents.Warnings = append(b.contents.Warnings, w)
 		b.warn(w)
 	}
-	if g.sql != nil && g.data == nil {
+	if g.saved && g.data == nil {
 		b.info("roles and settings are saved as text only: there is too much of them")
 	}
 }
