@@ -73,8 +73,10 @@ func (c *cluster) path(e ...string) string { return filepath.Join(append([]strin
 
 // warm reads the cluster's files, so that every case finds them in the page
 // cache: some hosts drop what was not asked for in a minute, and a case that
-// follows a long one would read them from the disk.
+// follows a long one would read them from the disk. Before, it waits until
+// the disk has what the case before wrote, or this one would wait for it.
 func (c *cluster) warm() error {
+	syscall.Sync()
 	return filepath.WalkDir(c.path("data", "base"), func(path string, e fs.DirEntry, err error) error {
 		if err != nil || !e.Type().IsRegular() {
 			return err
