@@ -43,10 +43,10 @@ func (e *Encoder) Append(dst, src []byte) []byte {
 	}
 	dst = appendHeader(dst, len(src))
 	e.matcher.reset()
-	for begin := 0; ; begin += maxBlock {
-		end := min(begin+maxBlock, len(src))
-		dst = e.appendBlock(dst, src, begin, end)
-		if end == len(src) {
+	for begin := 0; ; {
+		end, pack := cut(src, begin)
+		dst = e.appendBlock(dst, src, begin, end, pack)
+		if begin = end; end == len(src) {
 			break
 		}
 	}
@@ -70,13 +70,18 @@ func appendHeader(dst []byte, size int) []byte {
 
 // appendBlock writes src[begin:end] as a block (3.1.1.2), which refers to
 // what is before it in src, and leaves it as it is where that is no larger.
-func (e *Encoder) appendBlock(dst, src []byte, begin, end int) []byte {
+// pack: it is digits for appendDigits, unless some of them came before.
+func (e *Encoder) appendBlock(dst, src []byte, begin, end int, pack bool) []byte {
 	header := len(dst)
 	dst = append(dst, 0, 0, 0)
 	kind, before := blockCompressed, e.matcher.recent
 	if end-begin > tail {
 		e.matcher.find(src, begin, end)
-		dst = e.appendLiterals(dst, e.matcher.literals)
+		if pack && len(e.matcher.sequences) == 0 {
+			dst = appendDigits(dst, e.matcher.literals)
+		} else {
+			dst = e.appendLiterals(dst, e.matcher.literals)
+		}
 		dst = e.appendSequences(dst)
 	}
 	if body := len(dst) - header - 3; body == 0 || body >= end-begin {

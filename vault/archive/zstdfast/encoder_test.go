@@ -35,6 +35,10 @@ func inputs() map[string][]byte {
 		"odd distance": append(noise(40_001, 256), noise(300_000, 200)...),
 		"hex":          fmt.Appendf(nil, "%x", noise(200_000, 256)),
 		"sparse":       sparse(rng, 400_000),
+		"files":        files(rng, zstdfast.MaxFrame),
+		"one file":     fmt.Appendf(nil, "%x", noise(zstdfast.MaxFrame/2, 256)),
+		"few digits":   fmt.Appendf(nil, "%x", noise(200_000, 12)),
+		"twice":        bytes.Repeat(fmt.Appendf(nil, "%x", noise(50_000, 256)), 3),
 	}
 	copy(in["odd distance"][250_000:], in["odd distance"][:40_001])
 	// All that does not come again is one byte.
@@ -77,6 +81,25 @@ func sparse(rng *rand.Rand, n int) []byte {
 	return b[:n]
 }
 
+// files is what COPY writes of bytea with pictures, text, and text before
+// a picture, of all lengths and beginning anywhere.
+func files(rng *rand.Rand, n int) []byte {
+	var b []byte
+	for id := 1; len(b) < n; id++ {
+		b = fmt.Appendf(b, "%d\t%s\t\\\\x", id, strings.Repeat("name", rng.IntN(20)))
+		if rng.IntN(3) > 0 {
+			b = fmt.Appendf(b, "%x", rows(rng, rng.IntN(1<<rng.IntN(17))))
+		}
+		if rng.IntN(3) > 0 {
+			for range rng.IntN(1 << rng.IntN(18)) {
+				b = fmt.Appendf(b, "%02x", rng.IntN(256))
+			}
+		}
+		b = append(b, '\n')
+	}
+	return b[:n]
+}
+
 func decoder(t testing.TB) *zstd.Decoder {
 	t.Helper()
 	d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1))
@@ -115,6 +138,9 @@ func TestFramesAreRead(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	for range 400 {
 		check(t, d, e, sparse(rng, rng.IntN(200_000)))
+	}
+	for range 60 {
+		check(t, d, e, files(rng, rng.IntN(zstdfast.MaxFrame)))
 	}
 }
 
